@@ -1,0 +1,72 @@
+#pragma once
+// What can be seen of decoding. Observation changes nothing: logits are bit-identical with and
+// without an observer.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "decode/policy.h"
+
+namespace tide {
+
+/// What an observer asks the decoder to prepare; what it does not ask for costs nothing.
+struct ObserverWants {
+  bool prob = false;           ///< the weights that made each layer's output
+  bool shadow_prob = false;    ///< full attention's weights for the same query, whatever the policy reads
+  bool shadow_output = false;  ///< full attention's output for the same query (output error)
+  bool query = false;          ///< the rotated query
+  std::vector<bool> layers;    ///< [n_layers]; empty: every layer
+  std::vector<std::int64_t> prefill_rows;  ///< prompt positions whose prefill attention is wanted, ascending
+};
+
+/// One layer of one step of one sequence. Pointers are valid during the call only.
+struct LayerEvent {
+  int layer;
+  std::int64_t step;
+  Role role;
+  std::int64_t kv_len;
+  /// What was read; nullptr: everything.
+  const PositionSets* read;
+  /// What a select layer chose at this step; nullptr: nothing.
+  const PositionSets* chosen;
+  /// Weights of the read positions: full: [n_heads, prob_stride], by position; sparse:
+  /// [n_heads, prob_stride], i-th weight belongs to position i of the head's set. nullptr unless asked for.
+  const float* prob;
+  std::int64_t prob_stride;
+  const float* shadow_prob;  ///< [n_heads, shadow_stride], by position; nullptr unless asked for
+  std::int64_t shadow_stride;
+  const float* output;         ///< [n_heads, head_dim]: attention output
+  const float* shadow_output;  ///< [n_heads, head_dim]; nullptr unless asked for
+  const float* query;          ///< [n_heads, head_dim]; nullptr unless asked for
+  std::span<const std::int32_t> rows_read;  ///< [n_kv_heads]: distinct K/V rows
+  std::int64_t bytes_read;                  ///< K, V and metadata
+};
+
+/// One finished step of one sequence.
+struct StepEvent {
+  std::int64_t step;
+  std::int64_t kv_len;
+  std::int32_t fed_id;
+  std::span<const float> logits;  ///< [vocab_size]
+  float latency_ms;               ///< of the whole batch's step
+};
+
+/// Attention of chosen prompt rows, one layer at a time, ascending in (chunk, layer).
+struct PrefillEvent {
+  int layer;
+  std::span<const std::int64_t> query_positions;  ///< those of this chunk
+  const float* prob;   ///< [n_heads, n_queries, stride]; 0 beyond a row's own position
+  std::int64_t stride;  ///< prompt_len
+};
+
+class DecodeObserver {
+ public:
+  virtual ~DecodeObserver() = default;
+  virtual ObserverWants wants() const = 0;
+  virtual void on_prefill(const PrefillEvent& event) { (void)event; }
+  virtual void on_layer(const LayerEvent& event) = 0;
+  virtual void on_step(const StepEvent& event) = 0;
+};
+
+}  // namespace tide

@@ -1,0 +1,102 @@
+#pragma once
+// What a sparse-attention method is to the decoder. The decoder knows no method; a method is a
+// factory (AttentionPolicy, immutable, shared) and its state for one sequence (PolicyState).
+//
+// One layer of one step of one sequence:
+//   1. the decoder computes q, k, v, rotates q and k, appends k and v to the cache;
+//   2. state.choose(step): nullptr to read everything, or the positions to read;
+//   3. the decoder attends: full attention (scores out), or gather over exactly those positions;
+//   4. only after full attention: state.observe(step, scores), where a selection layer chooses.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/types.h"
+#include "model/config.h"
+
+namespace tide {
+
+/// Codes of contracts.md section 2.
+enum class Role : std::uint8_t { full = 0, select = 1, sparse = 2, estimate = 3, keep = 4 };
+
+/// 'F', 'S', '.', 'E', 'K'.
+char role_letter(Role role);
+/// The role of a letter. Throws InputError.
+Role role_of_letter(char letter);
+
+/// Lists of positions and who reads them. Rows are padded with -1 up to `width`.
+struct PositionSets {
+  int n_sets = 0;
+  int width = 0;
+  std::vector<std::int32_t> position;     ///< [n_sets, width]: forced first (ascending), then by falling score
+  std::vector<float> score;               ///< [n_sets, width]: the choosing rule's score; NaN where forced or padded
+  std::vector<std::int32_t> count;        ///< [n_sets]
+  std::vector<std::int32_t> set_of_head;  ///< [n_heads]: which set each query head reads
+};
+
+/// Full attention's scores of one row at one layer.
+struct LayerScores {
+  const float* score;        ///< [n_heads, stride]: scaled dot products
+  const float* log_sum_exp;  ///< [n_heads]
+  std::int64_t stride;
+  std::int64_t kv_len;
+};
+
+/// What a policy sees of one layer of one step. Valid during the call only.
+struct LayerStep {
+  int layer;
+  std::int64_t step;          ///< 0 for the first decoded token
+  std::int64_t prompt_len;
+  std::int64_t kv_len;        ///< the token being decoded included
+  const float* query;         ///< [n_heads, head_dim], rotated
+  kernels::KvView kv;         ///< of this layer, the new row included
+  const ModelConfig* config;
+  /// Exact scores over everything (an oracle's privilege; not counted as read). Valid until the next call.
+  std::function<LayerScores()> exact_scores;
+  /// Runs task(i) for i in [0, n) on the decoder's threads.
+  std::function<void(std::int64_t n, const std::function<void(std::int64_t)>& task)> parallel;
+};
+
+/// The state of a method for one sequence.
+class PolicyState {
+ public:
+  virtual ~PolicyState() = default;
+
+  /// The positions to read at this layer, or nullptr for everything. The sets stay valid and
+  /// unchanged until the same layer's next step.
+  virtual const PositionSets* choose(const LayerStep& step) = 0;
+
+  /// Called after full attention only. A selection layer chooses here; returns what it chose, or nullptr.
+  virtual const PositionSets* observe(const LayerStep& step, const LayerScores& scores) = 0;
+
+  /// Bytes of metadata that the method itself read for this layer and step (page bounds, labels).
+  virtual std::int64_t metadata_bytes(int layer) const { (void)layer; return 0; }
+};
+
+/// A method with its parameters, bound to a model. Immutable.
+class AttentionPolicy {
+ public:
+  virtual ~AttentionPolicy() = default;
+
+  /// `name:key=value,…`, all keys, defaults written out, sorted: the row key of results.
+  virtual const std::string& canonical() const = 0;
+  /// One role a layer.
+  virtual std::span<const Role> placement() const = 0;
+  /// State for one sequence. `seed` drives what is random in the method.
+  virtual std::unique_ptr<PolicyState> begin(std::uint64_t seed) const = 0;
+  /// Sharing of the sets: "head", "group", "all", or "" where the word does not apply.
+  virtual std::string sharing() const { return ""; }
+  /// File name of the head map in use; empty: none.
+  virtual std::string map() const { return ""; }
+  /// Nominal budget as written ("64", "10%"); empty: none.
+  virtual std::string budget() const { return ""; }
+};
+
+/// `FFS.....S...`
+std::string placement_letters(std::span<const Role> placement);
+
+}  // namespace tide

@@ -1,0 +1,51 @@
+#pragma once
+// A loaded model: configuration, tokenizer and weights.
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/types.h"
+#include "model/config.h"
+#include "model/tokenizer.h"
+
+namespace at {
+class Tensor;
+}
+
+namespace tide {
+
+using kernels::DType;
+
+struct Weights;  // model/weights.h, which sees LibTorch
+
+/// An immutable model, shared by every decoder that runs it.
+class Model {
+ public:
+  Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> weights,
+        std::filesystem::path path, DType dtype);
+  ~Model();
+
+  const ModelConfig& config() const { return config_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const Weights& weights() const { return *weights_; }
+  const std::filesystem::path& path() const { return path_; }
+  DType dtype() const { return dtype_; }
+  /// SHA-256 of the checkpoint file, computed once when first asked for.
+  const std::string& sha256() const;
+
+ private:
+  ModelConfig config_;
+  Tokenizer tokenizer_;
+  std::unique_ptr<Weights> weights_;
+  std::filesystem::path path_;
+  DType dtype_;
+  mutable std::string sha256_;
+};
+
+/// Loads a checkpoint with its weights in `dtype` (f32 or bf16). GGUF today; the format is told by
+/// the file's first bytes. Throws InputError naming the file and what is wrong with it.
+std::shared_ptr<const Model> load_model(const std::filesystem::path& path, DType dtype);
+
+}  // namespace tide

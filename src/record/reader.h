@@ -1,0 +1,79 @@
+#pragma once
+// Reading a recording. Needs no decoder; nothing in the file is trusted.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tide {
+
+/// Root attributes of a recording (contracts.md section 4).
+struct RecordingInfo {
+  std::string tool_version, model_name, model_sha256, policy, placement, config_toml, created;
+  int n_layers = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0;
+  std::uint64_t seed = 0;
+  bool complete = false;
+  std::int64_t committed_steps = 0;
+  std::int64_t prompt_len = 0;
+  std::int64_t max_kv_len = 0;  ///< third extent of the prob datasets; 0 when there are none
+};
+
+/// Selected positions of one layer.
+struct SelectedPositions {
+  std::int64_t steps = 0, n_sets = 0, width = 0;
+  std::vector<std::int32_t> position;     ///< [steps, n_sets, width], -1 pads
+  std::vector<float> score;               ///< [steps, n_sets, width]
+  std::vector<std::int32_t> set_of_head;  ///< [n_heads]
+};
+
+/// An open recording. Every method throws InputError naming file and dataset when it is missing, of
+/// another shape or type, or unreadable. Only committed steps are given.
+class RecordingReader {
+ public:
+  explicit RecordingReader(const std::filesystem::path& path);
+  ~RecordingReader();
+  RecordingReader(RecordingReader&&) noexcept;
+  RecordingReader& operator=(RecordingReader&&) noexcept;
+
+  const std::filesystem::path& path() const;
+  const RecordingInfo& info() const;
+
+  std::vector<std::int32_t> prompt_ids() const;
+  std::vector<std::int32_t> generated_ids() const;
+  std::vector<std::int32_t> fed_ids() const;
+  std::vector<std::string> token_strings() const;  ///< [prompt_len + steps]
+  std::vector<std::int64_t> kv_len() const;        ///< [steps]
+  std::vector<float> latency_ms() const;           ///< [steps]
+  std::vector<std::uint64_t> logits_hash() const;  ///< [steps]
+
+  /// Role codes of a layer, [steps].
+  std::vector<std::uint8_t> role(int layer) const;
+
+  bool has_prob(int layer) const;
+  bool has_shadow_prob(int layer) const;
+  /// One step's attention of a layer, float16 widened: [n_heads, kv_len of that step].
+  /// `shadow`: full attention's weights for the same query.
+  void read_prob(int layer, std::int64_t step, bool shadow, std::vector<float>& out) const;
+
+  bool has_top(int layer) const;
+  /// With --maps topk:K, one step: positions and weights, [n_heads, K].
+  void read_top(int layer, std::int64_t step, std::vector<std::int32_t>& position,
+                std::vector<float>& prob) const;
+
+  std::optional<SelectedPositions> selected(int layer) const;
+  std::vector<std::int32_t> rows_read(int layer) const;  ///< [steps, n_kv_heads]
+  std::vector<std::int64_t> bytes_read(int layer) const;  ///< [steps]
+
+  std::vector<std::int64_t> prefill_query_positions() const;  ///< empty: none recorded
+  /// Attention of the recorded prefill rows of a layer: [n_heads, n_queries, prompt_len].
+  void read_prefill_prob(int layer, std::vector<float>& out) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tide
