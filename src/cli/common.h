@@ -1,0 +1,66 @@
+#pragma once
+// What subcommands share: the model options, progress at a terminal, JSON on stdout, interruption.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "decode/decoder.h"
+#include "model/model.h"
+
+namespace tide::cli {
+
+/// Options of every command that decodes.
+struct ModelOptions {
+  std::filesystem::path model;  ///< empty: the installed default model
+  std::string dtype = "bf16";
+  std::string kv_dtype = "bf16";
+  std::string device = "cpu";
+  int threads = 0;
+  std::uint64_t seed = 0;
+  bool raw = false;
+};
+
+void add_model_options(CLI::App& command, ModelOptions& options);
+
+/// The model and a decoder for it. Throws InputError (also for `--device cuda` without a GPU).
+struct Session {
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<Decoder> decoder;
+};
+Session open_session(const ModelOptions& options);
+
+/// One line on stderr that rewrites itself, shown only at a terminal.
+class Progress {
+ public:
+  explicit Progress(std::string label);
+  ~Progress();
+  /// `done` of `total` units, with the time left estimated from the pace so far.
+  void update(std::int64_t done, std::int64_t total);
+
+ private:
+  std::string label_;
+  double begin_s_, last_s_ = 0;
+  bool terminal_;
+};
+
+/// True once SIGINT or SIGTERM has arrived; the first one asks for a clean end.
+bool interrupted();
+void install_signal_handlers();
+
+/// Creates the folder for an output. An existing non-empty one is refused without `force` unless its
+/// `config.toml` is the same text, which means: resume. Throws InputError.
+void prepare_output_folder(const std::filesystem::path& folder, const std::string& config_toml, bool force);
+
+/// Machine-readable result on stdout.
+void print_json(const nlohmann::json& value);
+
+/// CPU, threads, library versions and commit, for machine.json.
+nlohmann::json machine_facts(int n_threads);
+
+}  // namespace tide::cli
