@@ -1,0 +1,75 @@
+#pragma once
+// From a sweep's results.csv (contracts.md section 7) to its summary, figures and page.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tide::analysis {
+
+/// One row of results.csv. Numbers that a row leaves empty are NaN.
+struct ResultRow {
+  std::string task, policy, placement, sharing, map, first_token, status, output;
+  std::int64_t length = 0;  ///< tokens
+  double depth = 0;         ///< share of the text before the needle, 0 to 1
+  std::string sample, seed, budget;
+  std::optional<bool> correct;
+  double score, answer_logprob, kl, agree, tokens, rows_read, bytes_read, prefill_ms, decode_ms_per_token,
+      batch;
+  std::map<std::string, std::string> extra;  ///< a task's own columns
+};
+
+/// A row of latency.csv: decode latency of a configuration, measured apart from accuracy.
+struct LatencyRow {
+  std::string policy, placement, budget, map;
+  std::int64_t length = 0, kv_len = 0, batch = 0, steps = 0;
+  double median_ms = 0, low_ms = 0, high_ms = 0;  ///< a token; low and high: an interval of the median
+};
+
+/// Mean and 95 % interval, over n values.
+struct Estimate {
+  std::int64_t n = 0;
+  double mean = 0, low = 0, high = 0;  ///< NaN when n = 0
+};
+
+/// One configuration: rows that share task, length and policy.
+struct Configuration {
+  std::string task, policy, placement, sharing, map, budget;
+  std::int64_t length = 0;
+  std::int64_t n = 0;       ///< rows with status ok
+  std::int64_t failed = 0;  ///< rows with another status: in no mean
+  std::int64_t n_correct = 0;
+  Estimate accuracy;                              ///< Wilson interval
+  Estimate answer_logprob, rows_read, kl, agree;  ///< bootstrap intervals by sample
+  std::optional<LatencyRow> latency;
+  std::map<double, std::pair<std::int64_t, std::int64_t>> by_depth;  ///< depth -> {correct, n}
+  bool is_full = false;                                              ///< full attention: the reference
+};
+
+struct SweepSummary {
+  std::string title;
+  std::vector<std::string> findings;          ///< sentences
+  std::vector<Configuration> configurations;  ///< by task, length, then accuracy, falling
+  std::int64_t n_rows = 0, n_failed = 0;
+  std::map<std::string, std::int64_t> failures;  ///< status -> rows
+};
+
+/// Reads results.csv: columns by name in any order, quoted fields with commas, quotes and line breaks.
+/// Throws InputError naming file, line and column; a last line without its line break (a run that was
+/// killed while writing) is left out.
+std::vector<ResultRow> read_results(const std::filesystem::path& csv);
+std::vector<LatencyRow> read_latencies(const std::filesystem::path& csv);
+
+SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<LatencyRow>& latencies);
+
+/// `summary.json`'s text.
+std::string summary_json(const SweepSummary& summary);
+
+/// Reads a run's folder (results.csv, latency.csv when there) and writes summary.json, frontier figures
+/// (PNG, SVG) and report.html into it. Throws InputError, WorkError.
+SweepSummary summarise_sweep(const std::filesystem::path& run_folder);
+
+}  // namespace tide::analysis
