@@ -73,8 +73,10 @@ HeadMap read_head_map(const std::filesystem::path& path) {
   map.made_from = required<std::string>(root, "made_from", file);
   map.source_head = required<std::vector<std::vector<std::vector<int>>>>(root, "source_head", file);
   map.mass = required<std::vector<std::vector<std::vector<float>>>>(root, "mass", file);
-  map.n_layers = required<int>(root, "n_layers", file);
-  map.n_heads = required<int>(root, "n_heads", file);
+  map.n_layers = static_cast<int>(map.source_head.size());
+  if (map.n_layers > 1 && map.source_head[0].size() > 1) {
+    map.n_heads = static_cast<int>(map.source_head[0][1].size());
+  }
   check_shape(map, file);
   return map;
 }
@@ -88,8 +90,6 @@ void write_head_map(const std::filesystem::path& path, const HeadMap& map) {
       {"k", map.k},
       {"excluded", {{"sinks", map.excluded_sinks}, {"recent", map.excluded_recent}}},
       {"made_from", map.made_from},
-      {"n_layers", map.n_layers},
-      {"n_heads", map.n_heads},
       {"source_head", map.source_head},
       {"mass", map.mass},
   };

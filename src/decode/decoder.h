@@ -10,6 +10,7 @@
 #include "decode/kv_cache.h"
 #include "decode/observer.h"
 #include "decode/policy.h"
+#include "decode/sequence.h"
 #include "model/model.h"
 
 namespace tide {
@@ -18,37 +19,6 @@ struct DecoderOptions {
   kernels::DType kv_dtype = kernels::DType::bf16;
   int n_threads = 0;       ///< 0: chosen from the machine
   int prefill_chunk = 512;  ///< prompt positions a pass; memory grows with chunk x kv_len, not kv_len squared
-};
-
-/// A prefilled prompt: every token but the last is in the cache. Immutable, shared by its forks.
-struct Prompt {
-  std::vector<std::int32_t> ids;         ///< [prompt_len]
-  std::shared_ptr<const KvRows> rows;    ///< prompt_len - 1 positions
-  double prefill_ms = 0;
-};
-
-/// One sequence being decoded.
-class Sequence {
- public:
-  std::int64_t step() const { return step_; }            ///< steps done
-  std::int64_t prompt_len() const;
-  std::span<const float> logits() const { return logits_; }  ///< of the last step; [vocab_size]
-  const AttentionPolicy& policy() const { return *policy_; }
-  /// Sum over steps, layers and KV heads of distinct rows read, and of bytes read, so far.
-  std::int64_t rows_read() const { return rows_read_; }
-  std::int64_t bytes_read() const { return bytes_read_; }
-
- private:
-  friend class Decoder;
-  Sequence() = default;
-  std::shared_ptr<const Prompt> prompt_;
-  std::shared_ptr<const AttentionPolicy> policy_;
-  std::unique_ptr<PolicyState> state_;
-  std::unique_ptr<KvCache> cache_;
-  DecodeObserver* observer_ = nullptr;
-  ObserverWants wants_;
-  std::int64_t step_ = 0, rows_read_ = 0, bytes_read_ = 0;
-  std::vector<float> logits_;
 };
 
 /// Runs one model. Not thread-safe: one decoder a caller; its own threads are inside.

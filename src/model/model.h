@@ -10,10 +10,6 @@
 #include "model/config.h"
 #include "model/tokenizer.h"
 
-namespace at {
-class Tensor;
-}
-
 namespace tide {
 
 using kernels::DType;

@@ -1,0 +1,121 @@
+#include "decode/decoder.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/error.h"
+#include "decode/prefill.h"
+#include "decode/step.h"
+
+namespace tide {
+
+struct Decoder::Impl {
+  Impl(std::shared_ptr<const Model> of, const DecoderOptions& with)
+      : model(std::move(of)),
+        options(with),
+        pool(with.n_threads),
+        angles(model->config()),
+        runner(*model, angles, pool) {}
+
+  std::shared_ptr<const Model> model;
+  DecoderOptions options;
+  kernels::ThreadPool pool;
+  RopeAngles angles;
+  StepRunner runner;
+};
+
+namespace {
+
+DecoderOptions resolved(DecoderOptions options) {
+  if (options.n_threads < 0) fail_input("threads: {} is negative", options.n_threads);
+  if (options.prefill_chunk < 1) fail_input("prefill chunk: {} is below 1", options.prefill_chunk);
+  if (options.n_threads == 0) {
+    options.n_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  }
+  return options;
+}
+
+void check_ids(std::span<const std::int32_t> ids, const ModelConfig& config) {
+  if (ids.empty()) fail_input("prompt: no tokens, expected at least 1");
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || ids[i] >= config.vocab_size) {
+      fail_input("prompt: token {} is {}, expected 0 to {}", i, ids[i], config.vocab_size - 1);
+    }
+  }
+  if (ids.size() > static_cast<std::size_t>(config.max_positions)) {
+    fail_input("prompt: {} tokens, the model has {} positions", ids.size(), config.max_positions);
+  }
+}
+
+}  // namespace
+
+Decoder::Decoder(std::shared_ptr<const Model> model, const DecoderOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(model), resolved(options))) {
+  at::set_num_threads(impl_->options.n_threads);
+}
+
+Decoder::~Decoder() = default;
+
+const Model& Decoder::model() const { return *impl_->model; }
+
+int Decoder::n_threads() const { return impl_->options.n_threads; }
+
+std::shared_ptr<const Prompt> Decoder::prefill(std::span<const std::int32_t> ids, DecodeObserver* observer,
+                                               const std::function<void(std::int64_t)>& progress) {
+  check_ids(ids, impl_->model->config());
+  const auto begin = std::chrono::steady_clock::now();
+  const auto cached = static_cast<std::int64_t>(ids.size()) - 1;
+  auto rows = std::make_shared<KvRows>(impl_->model->config(), impl_->options.kv_dtype, 0, cached);
+  const PrefillContext context{*impl_->model, impl_->angles, impl_->pool, impl_->options.prefill_chunk};
+  run_prefill(context, ids.first(static_cast<std::size_t>(cached)), *rows, observer, progress);
+  auto prompt = std::make_shared<Prompt>();
+  prompt->ids.assign(ids.begin(), ids.end());
+  prompt->rows = std::move(rows);
+  prompt->prefill_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  return prompt;
+}
+
+std::unique_ptr<Sequence> Decoder::fork(std::shared_ptr<const Prompt> prompt,
+                                        std::shared_ptr<const AttentionPolicy> policy, std::int64_t max_steps,
+                                        std::uint64_t seed, DecodeObserver* observer) {
+  const ModelConfig& config = impl_->model->config();
+  const std::int64_t last = prompt->prompt_len() - 1 + max_steps;
+  if (max_steps < 1) fail_input("steps: {} is below 1", max_steps);
+  if (last > config.max_positions) {
+    fail_input("steps: a prompt of {} tokens and {} steps need {} positions, the model has {}",
+               prompt->prompt_len(), max_steps, last, config.max_positions);
+  }
+  std::unique_ptr<Sequence> sequence(new Sequence());
+  sequence->prompt_ = prompt;
+  sequence->cache_ = std::make_unique<KvCache>(config, prompt->rows, max_steps);
+  sequence->state_ = policy->begin(seed);
+  sequence->policy_ = std::move(policy);
+  sequence->logits_.resize(static_cast<std::size_t>(config.vocab_size));
+  sequence->observer_ = observer;
+  if (observer != nullptr) sequence->wants_ = observer->wants();
+  return sequence;
+}
+
+void Decoder::step(std::span<Sequence* const> rows, std::span<const std::int32_t> fed_ids) {
+  if (rows.empty()) return;
+  TIDE_ASSERT(rows.size() == fed_ids.size());
+  const ModelConfig& config = impl_->model->config();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    TIDE_ASSERT(fed_ids[i] >= 0 && fed_ids[i] < config.vocab_size);
+    TIDE_ASSERT(rows[i]->step_ > 0 || fed_ids[i] == rows[i]->prompt_->ids.back());
+    if (rows[i]->cache_->kv_len() >= config.max_positions) {
+      fail_input("steps: position {} is beyond the model's {}", rows[i]->cache_->kv_len(), config.max_positions);
+    }
+  }
+  impl_->runner.run(rows, fed_ids);
+}
+
+std::int32_t argmax(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+}  // namespace tide

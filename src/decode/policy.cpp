@@ -1,0 +1,28 @@
+#include "decode/policy.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace tide {
+
+namespace {
+constexpr std::array<char, 5> kLetters = {'F', 'S', '.', 'E', 'K'};
+}
+
+char role_letter(Role role) { return kLetters[static_cast<std::size_t>(role)]; }
+
+Role role_of_letter(char letter) {
+  const auto found = std::find(kLetters.begin(), kLetters.end(), letter);
+  if (found == kLetters.end()) fail_input("placement: '{}' is none of the letters F S . E K", letter);
+  return static_cast<Role>(found - kLetters.begin());
+}
+
+std::string placement_letters(std::span<const Role> placement) {
+  std::string letters;
+  for (const Role role : placement) letters += role_letter(role);
+  return letters;
+}
+
+}  // namespace tide

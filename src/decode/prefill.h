@@ -1,0 +1,29 @@
+#pragma once
+// The prompt's pass: dense, in chunks, through LibTorch's GEMMs and attention.
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "decode/kv_cache.h"
+#include "decode/observer.h"
+#include "decode/rope_angles.h"
+#include "kernels/thread_pool.h"
+#include "model/model.h"
+
+namespace tide {
+
+/// What a prefill runs on.
+struct PrefillContext {
+  const Model& model;
+  const RopeAngles& angles;
+  kernels::ThreadPool& pool;
+  int chunk;
+};
+
+/// Writes K and V of ids[0 .. n) into `rows` (capacity >= n) and calls the observer for the prompt
+/// rows it asked for. Memory grows with chunk x n.
+void run_prefill(const PrefillContext& context, std::span<const std::int32_t> ids, KvRows& rows,
+                 DecodeObserver* observer, const std::function<void(std::int64_t)>& progress);
+
+}  // namespace tide

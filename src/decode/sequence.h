@@ -1,0 +1,51 @@
+#pragma once
+// A prefilled prompt, and one sequence being decoded after it.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "decode/kv_cache.h"
+#include "decode/observer.h"
+#include "decode/policy.h"
+
+namespace tide {
+
+/// A prefilled prompt: every token but the last is in the cache. Immutable, shared by its forks.
+struct Prompt {
+  std::vector<std::int32_t> ids;       ///< [prompt_len]
+  std::shared_ptr<const KvRows> rows;  ///< prompt_len - 1 positions
+  double prefill_ms = 0;
+
+  std::int64_t prompt_len() const { return static_cast<std::int64_t>(ids.size()); }
+};
+
+/// One sequence being decoded under a policy.
+class Sequence {
+ public:
+  std::int64_t step() const { return step_; }  ///< steps done
+  std::int64_t prompt_len() const { return prompt_->prompt_len(); }
+  const AttentionPolicy& policy() const { return *policy_; }
+  std::span<const float> logits() const { return logits_; }  ///< of the last step: [vocab_size]
+  /// Sum over steps, layers and KV heads of distinct K/V rows read so far.
+  std::int64_t rows_read() const { return rows_read_; }
+  /// Bytes of K, V and metadata read so far.
+  std::int64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  friend class Decoder;
+  friend class StepRunner;
+  Sequence() = default;
+
+  std::shared_ptr<const Prompt> prompt_;
+  std::shared_ptr<const AttentionPolicy> policy_;
+  std::unique_ptr<PolicyState> state_;
+  std::unique_ptr<KvCache> cache_;
+  DecodeObserver* observer_ = nullptr;
+  ObserverWants wants_;
+  std::int64_t step_ = 0, rows_read_ = 0, bytes_read_ = 0;
+  std::vector<float> logits_;
+};
+
+}  // namespace tide

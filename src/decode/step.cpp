@@ -1,0 +1,206 @@
+#include "decode/step.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "decode/step_row.h"
+#include "kernels/elementwise.h"
+#include "kernels/linear.h"
+#include "model/weights.h"
+
+namespace tide {
+
+namespace {
+
+using kernels::DType;
+
+void linear(const at::Tensor& weight, DType dtype, const float* x, float* y, std::size_t n_rows,
+            const float* residual, kernels::ThreadPool& pool) {
+  kernels::cpu::linear({.x = x,
+                        .weight = weight.const_data_ptr(),
+                        .bias = nullptr,
+                        .residual = residual,
+                        .y = y,
+                        .n_rows = static_cast<std::int64_t>(n_rows),
+                        .n_in = weight.size(1),
+                        .n_out = weight.size(0),
+                        .dtype = dtype},
+                       pool);
+}
+
+}  // namespace
+
+StepRunner::StepRunner(const Model& model, const RopeAngles& angles, kernels::ThreadPool& pool)
+    : model_(model), config_(model.config()), angles_(angles), pool_(pool) {}
+
+StepRunner::~StepRunner() = default;
+
+void StepRunner::run(std::span<Sequence* const> rows, std::span<const std::int32_t> fed_ids) {
+  const auto begin = std::chrono::steady_clock::now();
+  prepare(rows, fed_ids);
+  for (int layer = 0; layer < config_.n_layers; ++layer) run_layer(layer);
+  read_out();
+  const std::chrono::duration<float, std::milli> latency = std::chrono::steady_clock::now() - begin;
+  emit_step(latency.count());
+}
+
+void StepRunner::prepare(std::span<Sequence* const> rows, std::span<const std::int32_t> fed_ids) {
+  n_rows_ = rows.size();
+  const auto hidden = static_cast<std::size_t>(config_.hidden_size);
+  const auto heads_dim = static_cast<std::size_t>(config_.n_heads * config_.head_dim);
+  const auto qkv = static_cast<std::size_t>((config_.n_heads + 2 * config_.n_kv_heads) * config_.head_dim);
+  const auto ffn = static_cast<std::size_t>(config_.ffn_size);
+  const auto half = static_cast<std::size_t>(config_.head_dim / 2);
+  const auto grow = [&](std::vector<float>& buffer, std::size_t a_row) {
+    if (buffer.size() < a_row * n_rows_) buffer.resize(a_row * n_rows_);
+  };
+  grow(hidden_, hidden);
+  grow(normed_, hidden);
+  grow(qkv_, qkv);
+  grow(attention_, heads_dim);
+  grow(gate_up_, 2 * ffn);
+  grow(active_, ffn);
+  grow(logits_, static_cast<std::size_t>(config_.vocab_size));
+  grow(cosine_, half);
+  grow(sine_, half);
+  full_.reserve(n_rows_);
+  gather_.reserve(n_rows_);
+  while (row_.size() < n_rows_) row_.push_back(std::make_unique<Row>());
+
+  const at::Tensor& embedding = model_.weights().embedding;
+  const auto* table = static_cast<const std::byte*>(embedding.const_data_ptr());
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    row_[i]->begin(*rows[i], fed_ids[i], config_);
+    row_[i]->query = qkv_.data() + i * qkv;
+    row_[i]->output = attention_.data() + i * heads_dim;
+    angles_.at(row_[i]->kv_len - 1, cosine_.data() + i * half, sine_.data() + i * half);
+    kernels::cpu::convert({table + static_cast<std::size_t>(fed_ids[i]) * hidden * embedding.element_size(),
+                           hidden_.data() + i * hidden, config_.hidden_size, model_.dtype(), DType::f32});
+  }
+}
+
+void StepRunner::run_layer(int layer) {
+  project(layer);
+  rotate_and_append(layer);
+  choose(layer);
+  attend();
+  observe_scores(layer);
+  count_reads(layer);
+  emit_layer(layer);
+  feed_forward(layer);
+}
+
+void StepRunner::project(int layer) {
+  const LayerWeights& weights = model_.weights().layers[static_cast<std::size_t>(layer)];
+  kernels::cpu::rms_norm({hidden_.data(), weights.attention_norm.const_data_ptr<float>(), normed_.data(),
+                          static_cast<std::int64_t>(n_rows_), config_.hidden_size, config_.rms_epsilon});
+  linear(weights.qkv, model_.dtype(), normed_.data(), qkv_.data(), n_rows_, nullptr, pool_);
+}
+
+void StepRunner::rotate_and_append(int layer) {
+  const std::int64_t head_dim = config_.head_dim;
+  const std::size_t half = static_cast<std::size_t>(head_dim / 2);
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Row& row = *row_[i];
+    kernels::cpu::rope({row.query, cosine_.data() + i * half, sine_.data() + i * half,
+                        config_.n_heads + config_.n_kv_heads, config_.head_dim});
+    const float* k = row.query + config_.n_heads * head_dim;
+    const float* v = k + config_.n_kv_heads * head_dim;
+    KvRows& own = row.sequence->cache_->own();
+    for (int head = 0; head < config_.n_kv_heads; ++head) {
+      kernels::cpu::convert({k + head * head_dim, own.k_row(layer, head, row.kv_len - 1), head_dim, DType::f32,
+                             own.dtype()});
+      kernels::cpu::convert({v + head * head_dim, own.v_row(layer, head, row.kv_len - 1), head_dim, DType::f32,
+                             own.dtype()});
+    }
+  }
+}
+
+void StepRunner::choose(int layer) {
+  full_.clear();
+  gather_.clear();
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Row& row = *row_[i];
+    row.step.layer = layer;
+    row.step.query = row.query;
+    row.step.kv = row.sequence->cache_->view(layer, row.kv_len);
+    if (!row.step.parallel) {
+      row.step.parallel = [this](std::int64_t n, const std::function<void(std::int64_t)>& task) { pool_.run(n, task); };
+      row.step.exact_scores = [this, place = row_[i].get()] { return exact_scores(*place); };
+    }
+    row.chosen = nullptr;
+    const PositionSets* read = row.sequence->state_->choose(row.step);
+    row.set_read(read);
+    if (read == nullptr) {
+      row.reserve_scores(config_.n_heads, row.kv_len);
+      full_.push_back({row.query, row.step.kv, row.score.data(), row.stride, row.log_sum_exp.data(), row.output});
+    } else {
+      row.reserve_scores(config_.n_heads, read->width);
+      gather_.push_back({row.query, row.step.kv, read->position.data(), read->count.data(),
+                         read->set_of_head.data(), read->width, row.score.data(), row.stride,
+                         row.log_sum_exp.data(), row.output});
+    }
+  }
+}
+
+void StepRunner::attend() {
+  if (!full_.empty()) kernels::cpu::full_attention(full_, config_.n_heads, pool_);
+  if (!gather_.empty()) kernels::cpu::gather_attention(gather_, config_.n_heads, pool_);
+}
+
+void StepRunner::observe_scores(int layer) {
+  (void)layer;
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Row& row = *row_[i];
+    if (row.read != nullptr) continue;
+    row.chosen = row.sequence->state_->observe(
+        row.step, {row.score.data(), row.log_sum_exp.data(), row.stride, row.kv_len});
+    if (row.chosen != nullptr) row.counted = nullptr;  // its storage may hold other positions now
+  }
+}
+
+void StepRunner::count_reads(int layer) {
+  const std::int64_t row_bytes = 2 * config_.head_dim * static_cast<std::int64_t>(kernels::size_of(row_[0]->step.kv.dtype));
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Row& row = *row_[i];
+    if (row.read == nullptr) {
+      std::fill(row.rows_read.begin(), row.rows_read.end(), static_cast<std::int32_t>(row.kv_len));
+    } else if (row.counted != row.read) {
+      counter_.count(*row.read, config_.n_kv_heads, row.kv_len, row.rows_read);
+    }
+    row.counted = row.read;
+    std::int64_t rows = 0;
+    for (const std::int32_t count : row.rows_read) rows += count;
+    row.bytes_read = rows * row_bytes + row.sequence->state_->metadata_bytes(layer);
+    row.sequence->rows_read_ += rows;
+    row.sequence->bytes_read_ += row.bytes_read;
+  }
+}
+
+void StepRunner::feed_forward(int layer) {
+  const LayerWeights& weights = model_.weights().layers[static_cast<std::size_t>(layer)];
+  const auto rows = static_cast<std::int64_t>(n_rows_);
+  linear(weights.output, model_.dtype(), attention_.data(), hidden_.data(), n_rows_, hidden_.data(), pool_);
+  kernels::cpu::rms_norm({hidden_.data(), weights.ffn_norm.const_data_ptr<float>(), normed_.data(), rows,
+                          config_.hidden_size, config_.rms_epsilon});
+  linear(weights.gate_up, model_.dtype(), normed_.data(), gate_up_.data(), n_rows_, nullptr, pool_);
+  kernels::cpu::silu_mul({gate_up_.data(), active_.data(), rows, config_.ffn_size});
+  linear(weights.down, model_.dtype(), active_.data(), hidden_.data(), n_rows_, hidden_.data(), pool_);
+}
+
+void StepRunner::read_out() {
+  const Weights& weights = model_.weights();
+  kernels::cpu::rms_norm({hidden_.data(), weights.final_norm.const_data_ptr<float>(), normed_.data(),
+                          static_cast<std::int64_t>(n_rows_), config_.hidden_size, config_.rms_epsilon});
+  linear(weights.lm_head, model_.dtype(), normed_.data(), logits_.data(), n_rows_, nullptr, pool_);
+  const auto vocab = static_cast<std::size_t>(config_.vocab_size);
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Sequence& sequence = *row_[i]->sequence;
+    std::copy_n(logits_.data() + i * vocab, vocab, sequence.logits_.data());
+    sequence.cache_->own().set_count(sequence.cache_->own().count() + 1);
+    ++sequence.step_;
+  }
+}
+
+}  // namespace tide

@@ -1,0 +1,125 @@
+// The part of a step that exists for observers and oracles: exact scores, weights, events. None of it
+// touches the buffers that the next layer reads.
+
+#include <algorithm>
+
+#include "decode/step.h"
+#include "decode/step_row.h"
+
+namespace tide {
+
+namespace {
+
+constexpr std::int64_t kStrideStep = 16;
+
+std::int64_t stride_for(std::int64_t count) { return (count + kStrideStep - 1) / kStrideStep * kStrideStep; }
+
+void grow(std::vector<float>& buffer, std::int64_t size) {
+  if (buffer.size() < static_cast<std::size_t>(size)) buffer.resize(static_cast<std::size_t>(size + size / 4));
+}
+
+}  // namespace
+
+void StepRunner::Row::begin(Sequence& of, std::int32_t id, const ModelConfig& config) {
+  sequence = &of;
+  fed_id = id;
+  KvCache& cache = *of.cache_;
+  kv_len = cache.kv_len() + 1;
+  cache.own().reserve(cache.own().count() + 1);
+  counted = nullptr;
+  rows_read.resize(static_cast<std::size_t>(config.n_kv_heads));
+  log_sum_exp.resize(static_cast<std::size_t>(config.n_heads));
+  step.step = of.step_;
+  step.prompt_len = of.prompt_len();
+  step.kv_len = kv_len;
+  step.config = &config;
+}
+
+void StepRunner::Row::reserve_scores(int n_heads, std::int64_t count) {
+  stride = stride_for(count);
+  grow(score, n_heads * stride);
+}
+
+void StepRunner::Row::reserve_shadow(const ModelConfig& config) {
+  shadow_stride = stride_for(kv_len);
+  grow(shadow_score, config.n_heads * shadow_stride);
+  shadow_log_sum_exp.resize(static_cast<std::size_t>(config.n_heads));
+}
+
+LayerScores StepRunner::exact_scores(Row& row) {
+  row.reserve_shadow(config_);
+  const kernels::ScoreRow args{row.query, row.step.kv, row.shadow_score.data(), row.shadow_stride,
+                               row.shadow_log_sum_exp.data()};
+  kernels::cpu::attention_scores({&args, 1}, config_.n_heads, pool_);
+  return {row.shadow_score.data(), row.shadow_log_sum_exp.data(), row.shadow_stride, row.kv_len};
+}
+
+const float* StepRunner::probs_of_read(Row& row, std::int64_t& stride) {
+  stride = row.stride;
+  grow(row.prob, config_.n_heads * row.stride);
+  for (int head = 0; head < config_.n_heads; ++head) {
+    const std::int64_t count =
+        row.read == nullptr ? row.kv_len : row.read->count[static_cast<std::size_t>(row.read->set_of_head[head])];
+    const kernels::ProbRow args{row.score.data() + head * row.stride, row.log_sum_exp.data() + head,
+                                row.prob.data() + head * row.stride,  1, row.stride, count};
+    kernels::cpu::attention_probs({&args, 1}, pool_);
+  }
+  return row.prob.data();
+}
+
+void StepRunner::shadow(Row& row) {
+  row.reserve_shadow(config_);
+  grow(row.shadow_prob, config_.n_heads * row.shadow_stride);
+  grow(row.shadow_output, config_.n_heads * config_.head_dim);
+  const kernels::FullAttentionRow full{row.query,         row.step.kv,
+                                       row.shadow_score.data(), row.shadow_stride,
+                                       row.shadow_log_sum_exp.data(), row.shadow_output.data()};
+  kernels::cpu::full_attention({&full, 1}, config_.n_heads, pool_);
+  const kernels::ProbRow prob{row.shadow_score.data(), row.shadow_log_sum_exp.data(), row.shadow_prob.data(),
+                              config_.n_heads,         row.shadow_stride,             row.kv_len};
+  kernels::cpu::attention_probs({&prob, 1}, pool_);
+}
+
+void StepRunner::emit_layer(int layer) {
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Row& row = *row_[i];
+    if (row.sequence->observer_ == nullptr) continue;
+    const ObserverWants& wants = row.sequence->wants_;
+    if (!wants.layers.empty() && !wants.layers[static_cast<std::size_t>(layer)]) continue;
+    LayerEvent event{};
+    event.layer = layer;
+    event.step = row.step.step;
+    event.role = row.sequence->policy_->placement()[static_cast<std::size_t>(layer)];
+    event.kv_len = row.kv_len;
+    event.read = row.read;
+    event.chosen = row.chosen;
+    event.output = row.output;
+    event.query = wants.query ? row.query : nullptr;
+    event.rows_read = row.rows_read;
+    event.bytes_read = row.bytes_read;
+    const bool wants_shadow = wants.shadow_prob || wants.shadow_output;
+    if (wants.prob || (wants_shadow && row.read == nullptr)) event.prob = probs_of_read(row, event.prob_stride);
+    if (wants_shadow && row.read == nullptr) {
+      event.shadow_prob = event.prob;
+      event.shadow_stride = event.prob_stride;
+      event.shadow_output = row.output;
+    } else if (wants_shadow) {
+      shadow(row);
+      event.shadow_prob = row.shadow_prob.data();
+      event.shadow_stride = row.shadow_stride;
+      event.shadow_output = row.shadow_output.data();
+    }
+    row.sequence->observer_->on_layer(event);
+  }
+}
+
+void StepRunner::emit_step(float latency_ms) {
+  for (std::size_t i = 0; i < n_rows_; ++i) {
+    Row& row = *row_[i];
+    if (row.sequence->observer_ == nullptr) continue;
+    row.sequence->observer_->on_step(
+        {row.step.step, row.kv_len, row.fed_id, row.sequence->logits_, latency_ms});
+  }
+}
+
+}  // namespace tide

@@ -1,0 +1,66 @@
+#include "model/model.h"
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "model/gguf.h"
+#include "model/llama_gguf.h"
+#include "model/weights.h"
+
+namespace tide {
+
+std::size_t Weights::bytes() const {
+  std::size_t total = embedding.nbytes() + final_norm.nbytes();
+  if (!lm_head.is_same(embedding)) total += lm_head.nbytes();
+  for (const LayerWeights& layer : layers) {
+    for (const at::Tensor* tensor : {&layer.attention_norm, &layer.qkv, &layer.output, &layer.ffn_norm,
+                                     &layer.gate_up, &layer.down}) {
+      total += tensor->nbytes();
+    }
+  }
+  return total;
+}
+
+Model::Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> weights,
+             std::filesystem::path path, DType dtype)
+    : config_(std::move(config)),
+      tokenizer_(std::move(tokenizer)),
+      weights_(std::move(weights)),
+      path_(std::move(path)),
+      dtype_(dtype) {}
+
+Model::~Model() = default;
+
+const std::string& Model::sha256() const {
+  if (sha256_.empty()) sha256_ = sha256_of_file(path_);
+  return sha256_;
+}
+
+namespace {
+
+bool is_gguf(const std::filesystem::path& path) {
+  std::array<char, 4> magic{};
+  std::ifstream(path, std::ios::binary).read(magic.data(), magic.size());
+  return std::memcmp(magic.data(), "GGUF", magic.size()) == 0;
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> load_model(const std::filesystem::path& path, DType dtype) {
+  if (!std::filesystem::exists(path)) fail_input("open {}: no such file", path.string());
+  if (!std::filesystem::is_regular_file(path)) {
+    fail_input("open {}: not a regular file; supported checkpoints are GGUF files", path.string());
+  }
+  if (!is_gguf(path)) fail_input("{}: byte 0: not a GGUF file; supported checkpoints are GGUF files", path.string());
+  const GgufFile file(path);
+  ModelConfig config = read_llama_config(file);
+  Tokenizer tokenizer(read_tokenizer(file));
+  auto weights = read_llama_weights(file, config, dtype);
+  return std::make_shared<Model>(std::move(config), std::move(tokenizer), std::move(weights), path, dtype);
+}
+
+}  // namespace tide
