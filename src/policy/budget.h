@@ -1,0 +1,30 @@
+#pragma once
+// How many positions a set holds.
+
+#include <cstdint>
+#include <string>
+
+namespace tide {
+
+class PolicySpec;
+struct ModelConfig;
+
+/// `64` positions, or `10%` of kv_len; clamped to kv_len at each step.
+class Budget {
+ public:
+  Budget() = default;
+  /// Takes key `budget`. Throws InputError: not a number, above the model's positions, or (absolute)
+  /// below `forced` + 1.
+  Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig& config, int forced);
+
+  /// Positions at this length: at least 1, at most kv_len.
+  std::int64_t at(std::int64_t kv_len) const;
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  std::int64_t positions_ = 0;  // absolute, when share_ is 0
+  double share_ = 0;
+};
+
+}  // namespace tide

@@ -1,0 +1,43 @@
+#include "policy/registry.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "policy/base.h"
+
+namespace tide {
+
+namespace {
+
+struct Entry {
+  const char* name;
+  std::shared_ptr<const AttentionPolicy> (*make)(PolicySpec&, const PolicyContext&);
+};
+
+constexpr std::array kEntries = {
+    Entry{"full", make_full},
+    Entry{"oracle", make_oracle},
+    Entry{"random", make_random},
+    Entry{"tidal", make_tidal},
+    Entry{"window", make_window},
+};
+
+}  // namespace
+
+std::shared_ptr<const AttentionPolicy> make_policy(std::string_view text, const PolicyContext& context) {
+  PolicySpec spec(text);
+  for (const Entry& entry : kEntries) {
+    if (spec.name() == entry.name) return entry.make(spec, context);
+  }
+  fail_input("policy '{}' is unknown; the nearest is '{}'", spec.name(), nearest(spec.name(), policy_names()));
+}
+
+std::vector<std::string> policy_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kEntries) names.emplace_back(entry.name);
+  return names;
+}
+
+}  // namespace tide
