@@ -87,6 +87,25 @@ double parse_number(std::string_view text, std::string_view what) {
   return value;
 }
 
+std::vector<std::int64_t> parse_index_list(std::string_view text, std::int64_t limit, const std::string& what,
+                                           const std::string& noun) {
+  std::vector<std::int64_t> indices;
+  for (const std::string& piece : split(text, '+')) {
+    const auto dash = piece.find('-');
+    const long long first = parse_integer(piece.substr(0, dash), what);
+    const long long last = dash == std::string::npos ? first : parse_integer(piece.substr(dash + 1), what);
+    if (last < first) fail_input("{}: range {} runs backwards", what, piece);
+    for (const long long end : {first, last}) {
+      if (end < 0 || end >= limit) fail_input("{}: {} {} is not there, expected 0 to {}", what, noun, end, limit - 1);
+    }
+    for (long long index = first; index <= last; ++index) indices.push_back(index);
+  }
+  std::sort(indices.begin(), indices.end());
+  const auto twice = std::adjacent_find(indices.begin(), indices.end());
+  if (twice != indices.end()) fail_input("{}: {} {} is named twice", what, noun, *twice);
+  return indices;
+}
+
 std::string to_valid_utf8(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());

@@ -12,6 +12,7 @@
 
 #include "decode/decoder.h"
 #include "model/model.h"
+#include "policy/registry.h"
 
 namespace tide::cli {
 
@@ -34,6 +35,9 @@ struct Session {
   std::unique_ptr<Decoder> decoder;
 };
 Session open_session(const ModelOptions& options);
+
+/// The policy of a spec, bound to a model. Throws InputError.
+std::shared_ptr<const AttentionPolicy> bind_policy(const std::string& spec, const Model& model);
 
 /// One line on stderr that rewrites itself, shown only at a terminal.
 class Progress {

@@ -65,20 +65,9 @@ std::string PolicySpec::finish() const {
 std::vector<int> parse_layers(std::string_view text, int n_layers, const std::string& what) {
   std::vector<int> layers;
   if (text == "none") return layers;
-  const auto add = [&](long long layer) {
-    if (layer < 0 || layer >= n_layers) fail_input("{}: layer {} is not there, the model has {}", what, layer, n_layers);
-    if (std::find(layers.begin(), layers.end(), layer) != layers.end()) fail_input("{}: layer {} is named twice", what, layer);
+  for (const std::int64_t layer : parse_index_list(text, n_layers, what, "layer")) {
     layers.push_back(static_cast<int>(layer));
-  };
-  for (const std::string& piece : split(text, '+')) {
-    const auto dash = piece.find('-');
-    const long long first = parse_integer(piece.substr(0, dash), what);
-    const long long last = dash == std::string::npos ? first : parse_integer(piece.substr(dash + 1), what);
-    if (last < first) fail_input("{}: range {} runs backwards", what, piece);
-    if (last >= n_layers) fail_input("{}: layer {} is not there, the model has {}", what, last, n_layers);
-    for (long long layer = first; layer <= last; ++layer) add(layer);
   }
-  std::sort(layers.begin(), layers.end());
   return layers;
 }
 

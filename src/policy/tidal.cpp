@@ -4,6 +4,7 @@
 // positions, and a head map, by which a head of a sparse layer reads the set of the selection layer's
 // head that serves it best (Kascade, arXiv 2512.16391, section 4) instead of the set of the same index.
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"

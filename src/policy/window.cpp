@@ -2,6 +2,7 @@
 // are. What StreamingLLM (arXiv 2309.17453, section 3.2) keeps, without its re-assigned positions.
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"

@@ -1,0 +1,139 @@
+#include "cli/common.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/device.h"
+#include "cli/version.h"
+
+namespace tide::cli {
+
+namespace {
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+void on_signal(int signal) {
+  if (g_interrupted != 0) {  // the second one ends at once
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+  g_interrupted = 1;
+}
+
+kernels::DType kv_dtype_of(const std::string& name) {
+  if (name == "f16") return kernels::DType::f16;
+  return name == "fp32" ? kernels::DType::f32 : kernels::DType::bf16;
+}
+
+std::filesystem::path default_model() {
+  if (const char* named = std::getenv("TIDEGAUGE_MODEL"); named != nullptr && *named != '\0') return named;
+  const std::string installed = TIDEGAUGE_DEFAULT_MODEL;
+  if (installed.empty()) fail_input("model: no default model is installed; name one with --model or run `make setup`");
+  return installed;
+}
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<long>(seconds + 0.5);
+  return fmt::format("{}:{:02d}", whole / 60, whole % 60);
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& command, ModelOptions& options) {
+  const auto group = "Model";
+  command.add_option("--model", options.model, "Checkpoint; left out: the installed default model")->group(group);
+  command.add_option("--dtype", options.dtype, "Weights in memory")
+      ->check(CLI::IsMember({"bf16", "fp32"}))->capture_default_str()->group(group);
+  command.add_option("--kv-dtype", options.kv_dtype, "KV cache")
+      ->check(CLI::IsMember({"bf16", "f16", "fp32"}))->capture_default_str()->group(group);
+  command.add_option("--threads", options.threads, "Threads; 0: one a core")
+      ->check(CLI::Range(0, 4096))->capture_default_str()->group(group);
+  command.add_option("--device", options.device, "Where to run")
+      ->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str()->group(group);
+  command.add_option("--seed", options.seed, "Seed of everything random")->capture_default_str()->group(group);
+  command.add_flag("--raw", options.raw, "The prompt as it is, without the chat template")->group(group);
+}
+
+Session open_session(const ModelOptions& options) {
+  require_device(options.device);
+  Session session;
+  const auto dtype = options.dtype == "fp32" ? kernels::DType::f32 : kernels::DType::bf16;
+  session.model = load_model(options.model.empty() ? default_model() : options.model, dtype);
+  DecoderOptions decoder;
+  decoder.kv_dtype = kv_dtype_of(options.kv_dtype);
+  decoder.n_threads = options.threads;
+  session.decoder = std::make_unique<Decoder>(session.model, decoder);
+  return session;
+}
+
+std::shared_ptr<const AttentionPolicy> bind_policy(const std::string& spec, const Model& model) {
+  PolicyContext context;
+  context.config = &model.config();
+  // Only a head map asks which model it is bound to; the digest of a large checkpoint takes seconds.
+  if (spec.find("map=@") != std::string::npos) context.model_sha256 = model.sha256();
+  return make_policy(spec, context);
+}
+
+Progress::Progress(std::string label)
+    : label_(std::move(label)), begin_s_(now_s()), terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() {
+  if (terminal_ && last_s_ > 0) std::fprintf(stderr, "\r\033[K");
+}
+
+void Progress::update(std::int64_t done, std::int64_t total) {
+  const double now = now_s();
+  if (!terminal_ || (now - last_s_ < 0.1 && done < total)) return;
+  last_s_ = now;
+  const double elapsed = now - begin_s_;
+  const std::string left =
+      done > 0 ? clock_text(elapsed * static_cast<double>(total - done) / static_cast<double>(done)) : "?";
+  std::fprintf(stderr, "\r\033[K%s %lld/%lld, %s left", label_.c_str(), static_cast<long long>(done),
+               static_cast<long long>(total), left.c_str());
+}
+
+bool interrupted() { return g_interrupted != 0; }
+
+void install_signal_handlers() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  // A full disk or a closed pipe is told by the failing call, in words.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void prepare_output_folder(const std::filesystem::path& folder, const std::string& config_toml, bool force) {
+  std::error_code error;
+  if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error)) {
+    fail_input("output {}: exists and is not a folder", folder.string());
+  }
+  std::filesystem::create_directories(folder, error);
+  if (error) fail_input("output {}: {}", folder.string(), error.message());
+  const auto config = folder / "config.toml";
+  if (!force && !std::filesystem::is_empty(folder)) {
+    if (!std::filesystem::exists(config)) {
+      fail_input("output {}: is not empty and has no config.toml; name another folder or use --force", folder.string());
+    }
+    if (read_text(config) != config_toml) {
+      fail_input("output {}: holds a run with another configuration; name another folder or use --force", folder.string());
+    }
+  }
+  write_text_atomically(config, config_toml);
+}
+
+void print_json(const nlohmann::json& value) {
+  std::printf("%s\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+}  // namespace tide::cli

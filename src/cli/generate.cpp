@@ -1,0 +1,64 @@
+// generate: text under a policy.
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "cli/decode_loop.h"
+
+namespace tide::cli {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  PromptOptions prompt;
+  bool json = false;
+};
+
+void run(const Options& options) {
+  const Session session = open_session(options.model);
+  const Tokenizer& tokenizer = session.model->tokenizer();
+  const auto policy = bind_policy(options.prompt.policy, *session.model);
+  const auto prompt = session.decoder->prefill(prompt_ids(options.prompt, tokenizer, options.model.raw));
+  const auto sequence = session.decoder->fork(prompt, policy, options.prompt.steps, options.model.seed);
+  const DecodeResult result =
+      decode_loop(*session.decoder, *sequence, *prompt, options.prompt, options.model.seed, [&](std::int32_t id) {
+        if (!options.json) {
+          const std::string text = tokenizer.decode({&id, 1});
+          std::fwrite(text.data(), 1, text.size(), stdout);
+          std::fflush(stdout);
+        }
+        return true;
+      });
+  if (!options.json) {
+    std::printf("\n");
+    return;
+  }
+  const auto steps = static_cast<double>(result.ids.size());
+  const ModelConfig& config = session.model->config();
+  print_json({{"text", tokenizer.decode(result.ids)},
+              {"ids", result.ids},
+              {"ended", result.ended},
+              {"policy", policy->canonical()},
+              {"placement", placement_letters(policy->placement())},
+              {"prompt_tokens", prompt->prompt_len()},
+              {"prefill_ms", prompt->prefill_ms},
+              {"decode_ms_per_token", result.decode_ms / steps},
+              {"rows_read", static_cast<double>(sequence->rows_read()) / steps / config.n_layers / config.n_kv_heads},
+              {"bytes_read", sequence->bytes_read()}});
+}
+
+}  // namespace
+
+void add_generate(CLI::App& root) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = root.add_subcommand("generate", "Text under a policy");
+  add_prompt_options(*command, options->prompt);
+  add_model_options(*command, options->model);
+  command->add_flag("--json", options->json, "Result as JSON on stdout");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace tide::cli
