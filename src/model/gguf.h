@@ -44,6 +44,7 @@ class GgufFile {
   /// The value of a required key. Throws InputError when it is missing or of another kind.
   std::int64_t integer(const std::string& key) const;
   double number(const std::string& key) const;
+  bool boolean(const std::string& key) const;
   const std::string& text(const std::string& key) const;
   const std::vector<std::string>& texts(const std::string& key) const;
   std::vector<std::int64_t> integers(const std::string& key) const;
@@ -51,13 +52,18 @@ class GgufFile {
   const GgufTensor& tensor(const std::string& name, std::span<const std::int64_t> shape) const;
 
  private:
+  const GgufValue& value(const std::string& key) const;
+  [[noreturn]] void fail_kind(const std::string& key, const char* expected) const;
+
   MappedFile file_;
   std::map<std::string, GgufValue> metadata_;
+  std::map<std::string, std::uint64_t> offsets_;  ///< where each metadata value begins
   std::map<std::string, GgufTensor> tensors_;
 };
 
 /// Dequantises rows [first, first + count) of a tensor of shape [rows, columns] (or a vector: one row)
-/// into fp32, bit for bit what the gguf package gives. out: [count, columns].
+/// into fp32, bit for bit what the gguf package gives. out: [count, columns]. More than two dimensions:
+/// all but the last are rows. Re-entrant.
 void dequantise_rows(const GgufTensor& tensor, std::int64_t first, std::int64_t count, float* out);
 
 }  // namespace tide

@@ -1,0 +1,110 @@
+// Dequantisation of GGUF's block formats. The products and sums are rounded one by one, as numpy does in
+// the gguf package: this file is compiled without fused multiply-add.
+
+#include <bit>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/float16.h"
+#include "model/gguf.h"
+#include "model/gguf_types.h"
+
+namespace tide {
+
+namespace {
+
+constexpr int kBlock = 32;
+
+float load_half(const std::byte* bytes) {
+  std::uint16_t bits;
+  std::memcpy(&bits, bytes, sizeof(bits));
+  // Arithmetic on the bits rather than a conversion: the baseline instruction set has none, and the
+  // library call in its place would cost more than the rest of a block.
+  const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
+  const std::uint32_t normal = magnitude + (112u << 23);
+  const std::uint32_t special = magnitude + (224u << 23);
+  const float subnormal = std::bit_cast<float>((magnitude >> 13) | (126u << 23)) - 0.5f;
+  std::uint32_t value = magnitude >= (31u << 23) ? special : normal;
+  value = magnitude < (1u << 23) ? std::bit_cast<std::uint32_t>(subnormal) : value;
+  return std::bit_cast<float>(value | sign);
+}
+
+// One function a format: `blocks` holds `count` weights, a whole number of blocks.
+
+void dequantise_f32(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  std::memcpy(out, blocks, static_cast<std::size_t>(count) * sizeof(float));
+}
+
+void dequantise_f16(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = load_half(blocks + 2 * i);
+}
+
+void dequantise_bf16(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, blocks + 2 * i, sizeof(bits));
+    out[i] = bfloat16_to_float(bits);
+  }
+}
+
+/// [scale f16][32 × int8]
+void dequantise_q8_0(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; i += kBlock, blocks += 34, out += kBlock) {
+    const float scale = load_half(blocks);
+    for (int j = 0; j < kBlock; ++j)
+      out[j] = scale * static_cast<float>(static_cast<std::int8_t>(blocks[2 + j]));
+  }
+}
+
+/// [scale f16][16 bytes: weight j in the low half of byte j, weight j + 16 in the high half]
+void dequantise_q4_0(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; i += kBlock, blocks += 18, out += kBlock) {
+    const float scale = load_half(blocks);
+    for (int j = 0; j < kBlock / 2; ++j) {
+      const int pair = static_cast<int>(blocks[2 + j]);
+      out[j] = scale * static_cast<float>((pair & 15) - 8);
+      out[j + kBlock / 2] = scale * static_cast<float>((pair >> 4) - 8);
+    }
+  }
+}
+
+/// [scale f16][minimum f16][16 bytes as in Q4_0]
+void dequantise_q4_1(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; i += kBlock, blocks += 20, out += kBlock) {
+    const float scale = load_half(blocks);
+    const float minimum = load_half(blocks + 2);
+    for (int j = 0; j < kBlock / 2; ++j) {
+      const int pair = static_cast<int>(blocks[4 + j]);
+      out[j] = scale * static_cast<float>(pair & 15) + minimum;
+      out[j + kBlock / 2] = scale * static_cast<float>(pair >> 4) + minimum;
+    }
+  }
+}
+
+}  // namespace
+
+void dequantise_rows(const GgufTensor& tensor, std::int64_t first, std::int64_t count, float* out) {
+  const GgufLayout& layout = *gguf_layout(static_cast<std::uint32_t>(tensor.type));
+  const std::int64_t columns = tensor.shape.back();
+  TIDE_ASSERT(first >= 0 && count >= 0 && first + count <= tensor.element_count() / columns);
+  const std::int64_t row_bytes = columns / layout.block_elements * layout.block_bytes;
+  const std::byte* blocks = tensor.bytes.data() + first * row_bytes;
+  const std::int64_t weights = count * columns;
+  switch (tensor.type) {
+    case GgufType::f32:
+      return dequantise_f32(blocks, weights, out);
+    case GgufType::f16:
+      return dequantise_f16(blocks, weights, out);
+    case GgufType::bf16:
+      return dequantise_bf16(blocks, weights, out);
+    case GgufType::q8_0:
+      return dequantise_q8_0(blocks, weights, out);
+    case GgufType::q4_0:
+      return dequantise_q4_0(blocks, weights, out);
+    case GgufType::q4_1:
+      return dequantise_q4_1(blocks, weights, out);
+  }
+}
+
+}  // namespace tide
