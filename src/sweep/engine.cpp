@@ -1,0 +1,150 @@
+#include "sweep/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+#include "base/error.h"
+#include "sweep/sample_work.h"
+
+namespace tide {
+
+namespace {
+
+std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan,
+                                    const SweepPlan::SampleRef& ref) {
+  const Model& model = decoder.model();
+  auto work = std::make_shared<SampleWork>();
+  work->task = ref.task;
+  work->sample = ref.task->sample(ref.spec);
+  work->prompt = decoder.prefill(work->sample.prompt_ids);
+  work->new_tokens = plan.config.new_tokens > 0 ? plan.config.new_tokens : work->sample.max_new_tokens;
+  work->eos_id = model.tokenizer().eos_id();
+  work->n_layers = model.config().n_layers;
+  work->n_kv_heads = model.config().n_kv_heads;
+  work->tokenizer = &model.tokenizer();
+  return work;
+}
+
+/// Hands out the jobs of one sample after the other, so that a batch stays full across samples.
+class Engine {
+ public:
+  Engine(Decoder& decoder, const SweepPlan& plan, ResultsFile& results, const SweepHooks& hooks)
+      : decoder_(decoder), plan_(plan), results_(results), hooks_(hooks) {
+    outcome_.total = plan.n_rows();
+    for (const auto& sample : plan.samples) {
+      outcome_.found += static_cast<std::int64_t>(plan.policies.size() - missing(sample).size());
+    }
+  }
+
+  SweepOutcome run() {
+    report();
+    run_batch(
+        decoder_, static_cast<int>(plan_.config.batch), [this] { return next_job(); },
+        [this] { results_.sync(); });
+    results_.sync();
+    return outcome_;
+  }
+
+ private:
+  using Policy = std::shared_ptr<const AttentionPolicy>;
+
+  std::vector<Policy> missing(const SweepPlan::SampleRef& sample) const {
+    std::vector<Policy> policies;
+    for (const Policy& policy : plan_.policies) {
+      if (!results_.has(row_key(*sample.task, sample.spec, *policy))) policies.push_back(policy);
+    }
+    return policies;
+  }
+
+  std::optional<DecodeJob> next_job() {
+    if (hooks_.interrupted && hooks_.interrupted()) jobs_.clear(), next_sample_ = plan_.samples.size();
+    while (jobs_.empty() && next_sample_ < plan_.samples.size()) open(plan_.samples[next_sample_++]);
+    if (jobs_.empty()) return std::nullopt;
+    DecodeJob job = std::move(jobs_.front());
+    jobs_.pop_front();
+    return job;
+  }
+
+  void open(const SweepPlan::SampleRef& sample) {
+    const auto policies = missing(sample);
+    if (policies.empty()) return;
+    const auto work = prepare(decoder_, plan_, sample);
+    jobs_.push_back(reference_job(work, plan_.full));
+    for (const Policy& policy : policies) {
+      add_row_jobs(
+          work, policy, [this](const SweepRow& row) { write(row); }, jobs_);
+    }
+  }
+
+  void write(const SweepRow& row) {
+    results_.append(row);
+    ++outcome_.written;
+    if (row.status != "ok") ++outcome_.failed;
+    report();
+  }
+
+  void report() const {
+    if (hooks_.progress) hooks_.progress(outcome_.found + outcome_.written, outcome_.total);
+  }
+
+  Decoder& decoder_;
+  const SweepPlan& plan_;
+  ResultsFile& results_;
+  const SweepHooks& hooks_;
+  SweepOutcome outcome_;
+  std::deque<DecodeJob> jobs_;
+  std::size_t next_sample_ = 0;
+};
+
+/// Decodes the plan's first rows for a few steps; returns one row's share of a step.
+double measure_row_step_ms(Decoder& decoder, const SweepPlan& plan, const SampleWork& work) {
+  constexpr int kSteps = 4;
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  std::vector<Sequence*> rows;
+  const auto n_rows = std::min(static_cast<std::size_t>(plan.config.batch), plan.policies.size());
+  for (std::size_t i = 0; i < n_rows; ++i) {
+    // Spread over the grid: its first policies may be the cheap ones.
+    const auto& policy = plan.policies[i * plan.policies.size() / n_rows];
+    sequences.push_back(decoder.fork(work.prompt, policy, kSteps, work.sample.random_seed()));
+    rows.push_back(sequences.back().get());
+  }
+  std::vector<std::int32_t> fed(rows.size(), work.prompt->ids.back());
+  double best_ms = 0;
+  for (int step = 0; step < kSteps; ++step) {
+    const auto begin = std::chrono::steady_clock::now();
+    decoder.step(rows, fed);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    if (step == 1 || (step > 1 && took.count() < best_ms)) best_ms = took.count();
+    for (std::size_t i = 0; i < rows.size(); ++i) fed[i] = argmax(rows[i]->logits());
+  }
+  return best_ms / static_cast<double>(rows.size());
+}
+
+}  // namespace
+
+SweepOutcome run_sweep(Decoder& decoder, const SweepPlan& plan, ResultsFile& results,
+                       const SweepHooks& hooks) {
+  return Engine(decoder, plan, results, hooks).run();
+}
+
+SweepEstimate estimate_sweep(Decoder& decoder, const SweepPlan& plan) {
+  const auto work = prepare(decoder, plan, plan.samples.front());
+  SweepEstimate estimate;
+  estimate.prefill_ms = work->prompt->prefill_ms;
+  estimate.row_step_ms = measure_row_step_ms(decoder, plan, *work);
+  const auto first = static_cast<double>(work->sample.spec.length);
+  double ms = 0;
+  for (const auto& sample : plan.samples) {
+    const auto steps = static_cast<std::int64_t>(work->sample.answer_ids.size()) + work->new_tokens;
+    const std::int64_t row_steps = steps * static_cast<std::int64_t>(plan.policies.size());
+    estimate.row_steps += row_steps;
+    // Both grow with the length at least in proportion to their attention; linear is what is claimed.
+    const double scale = std::max(1.0, static_cast<double>(sample.spec.length) / first);
+    ms += estimate.prefill_ms * scale + estimate.row_step_ms * static_cast<double>(row_steps);
+  }
+  estimate.seconds = ms / 1000;
+  return estimate;
+}
+
+}  // namespace tide

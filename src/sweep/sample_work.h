@@ -1,0 +1,40 @@
+#pragma once
+// One sample's share of a sweep: its prompt, full attention's reference, and the jobs of its rows.
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "sweep/batch.h"
+#include "sweep/fidelity.h"
+#include "sweep/plan.h"
+#include "sweep/results.h"
+
+namespace tide {
+
+/// Shared by the jobs of one sample, which keep it alive.
+struct SampleWork {
+  const Task* task;
+  Sample sample;
+  std::shared_ptr<const Prompt> prompt;
+  FidelityReference reference;
+  std::int64_t new_tokens;  ///< limit of a free answer
+  std::int32_t eos_id;
+  int n_layers, n_kv_heads;
+  const Tokenizer* tokenizer;
+};
+
+/// Gets a row when both of its jobs have ended.
+using RowSink = std::function<void(const SweepRow&)>;
+
+/// The job that decodes the reference answer under full attention and keeps its distributions. It must
+/// begin before the jobs of the sample's rows.
+DecodeJob reference_job(const std::shared_ptr<SampleWork>& work,
+                        const std::shared_ptr<const AttentionPolicy>& full);
+
+/// Adds the two jobs of one row: the reference answer teacher-forced, and the answer decoded freely.
+void add_row_jobs(const std::shared_ptr<SampleWork>& work,
+                  const std::shared_ptr<const AttentionPolicy>& policy, const RowSink& sink,
+                  std::deque<DecodeJob>& jobs);
+
+}  // namespace tide
