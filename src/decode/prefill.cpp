@@ -4,17 +4,14 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/triu.h>
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
+#include "kernels/prefill_attention.h"
 #include "model/weights.h"
 
 namespace tide {
@@ -47,7 +44,6 @@ class Chunk {
                   .to(at::kFloat)
                   .contiguous();
     angles();
-    mask();
   }
 
   /// Keys, values and rotated queries of a layer; fills the cache.
@@ -104,13 +100,6 @@ class Chunk {
     });
   }
 
-  /// Additive mask [count, end] of a chunk that has a past; a first chunk is plainly causal.
-  void mask() {
-    if (begin_ == 0) return;
-    mask_ = at::full({count_, end()}, -std::numeric_limits<float>::infinity(), at::kFloat).triu(begin_ + 1);
-    mask_ = mask_.to(dtype_);
-  }
-
   void rotate_and_cache(int layer) {
     const std::int64_t stride = qkv_.size(1), head_dim = config_.head_dim, half = head_dim / 2;
     context_.pool.run(count_, [&](std::int64_t row) {
@@ -131,28 +120,20 @@ class Chunk {
     });
   }
 
-  /// Cached rows of every KV head, repeated for the heads of its group: [1, n_heads, end, head_dim].
-  at::Tensor repeated(const void* rows, std::int64_t head_stride) const {
-    const std::int64_t head_dim = config_.head_dim;
-    const at::Tensor cached = at::from_blob(const_cast<void*>(rows), {config_.n_kv_heads, 1, end(), head_dim},
-                                            {head_stride, 0, head_dim, 1}, at::TensorOptions(scalar_type(rows_.dtype())));
-    return cached.to(dtype_)
-        .expand({config_.n_kv_heads, config_.group_size(), end(), head_dim})
-        .reshape({1, config_.n_heads, end(), head_dim});
-  }
-
   at::Tensor attention(int layer) const {
-    const std::int64_t head_dim = config_.head_dim;
-    const kernels::KvSegment segment = rows_.segment(layer, end());
-    const at::Tensor query = qkv_.narrow(1, 0, config_.n_heads * head_dim)
-                                 .to(dtype_)
-                                 .view({1, count_, config_.n_heads, head_dim})
-                                 .transpose(1, 2);
-    const bool first = begin_ == 0;
-    const at::Tensor out = at::scaled_dot_product_attention(
-        query, repeated(segment.k, segment.head_stride), repeated(segment.v, segment.head_stride),
-        first ? std::optional<at::Tensor>() : std::optional<at::Tensor>(mask_), 0.0, first);
-    return out.transpose(1, 2).reshape({count_, config_.n_heads * head_dim});
+    at::Tensor out = at::empty({count_, config_.n_heads * config_.head_dim}, at::kFloat);
+    kernels::KvView kv{rows_.dtype(), config_.n_kv_heads, config_.head_dim, {rows_.segment(layer, end()), {}}};
+    kv.segment[1].begin = end();
+    kernels::cpu::prefill_attention({.query = qkv_.const_data_ptr<float>(),
+                                     .query_stride = qkv_.size(1),
+                                     .kv = kv,
+                                     .first = begin_,
+                                     .n_rows = count_,
+                                     .n_heads = config_.n_heads,
+                                     .out = out.data_ptr<float>(),
+                                     .low_precision = context_.model.dtype() == DType::bf16},
+                                    context_.pool);
+    return out.to(dtype_);
   }
 
   const PrefillContext& context_;
@@ -163,7 +144,6 @@ class Chunk {
   std::int64_t begin_, count_;
   at::Tensor hidden_;  // [count, hidden] fp32
   at::Tensor qkv_;     // [count, (n_heads + 2 n_kv_heads) * head_dim] fp32, q and k rotated
-  at::Tensor mask_;
   std::vector<float> cosine_, sine_;  // [count, head_dim / 2]
 };
 

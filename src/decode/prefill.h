@@ -1,5 +1,5 @@
 #pragma once
-// The prompt's pass: dense, in chunks, through LibTorch's GEMMs and attention.
+// The prompt's pass: dense, in chunks, through LibTorch's GEMMs and our blocked attention.
 
 #include <cstdint>
 #include <functional>
