@@ -46,8 +46,9 @@ std::vector<std::int32_t> NeedleTask::prompt_ids(Passage passage, const SampleSp
                                                  std::string_view city, std::string_view number,
                                                  std::string_view answer) const {
   const std::size_t at = nearest_sentence_end(*text_, passage, *spec.depth);
-  std::string body = join_words(*text_, {passage.begin, at}) + " " + needle_sentence(city, number);
-  if (at < passage.end) body += " " + join_words(*text_, {at, passage.end});
+  std::string body =
+      fmt::format("{} {}", join_words(*text_, {passage.begin, at}), needle_sentence(city, number));
+  if (at < passage.end) body += fmt::format(" {}", join_words(*text_, {at, passage.end}));
   const std::string user = fmt::format(
       "A special magic number is hidden in the following text. Remember it: you will be asked for it "
       "afterwards.\n\n{}\n\n{}",
