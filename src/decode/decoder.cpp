@@ -1,7 +1,5 @@
 #include "decode/decoder.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -53,9 +51,7 @@ void check_ids(std::span<const std::int32_t> ids, const ModelConfig& config) {
 }  // namespace
 
 Decoder::Decoder(std::shared_ptr<const Model> model, const DecoderOptions& options)
-    : impl_(std::make_unique<Impl>(std::move(model), resolved(options))) {
-  at::set_num_threads(impl_->options.n_threads);
-}
+    : impl_(std::make_unique<Impl>(std::move(model), resolved(options))) {}
 
 Decoder::~Decoder() = default;
 
