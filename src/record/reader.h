@@ -40,6 +40,8 @@ class RecordingReader {
 
   const std::filesystem::path& path() const;
   const RecordingInfo& info() const;
+  /// Recorded layers, ascending: all of the model's unless --layers named some.
+  const std::vector<int>& layers() const;
 
   std::vector<std::int32_t> prompt_ids() const;
   std::vector<std::int32_t> generated_ids() const;

@@ -1,0 +1,385 @@
+#include "record/recorder.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <ctime>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "record/half.h"
+#include "record/recording_file.h"
+#include "record/step_filler.h"
+
+namespace tide {
+
+using record::FileFacts;
+using record::Layout;
+using record::RecordingFile;
+using record::StepBlock;
+
+namespace {
+
+constexpr std::size_t kPrefillJobs = 2;
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+Layout make_layout(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
+                   std::int64_t max_steps) {
+  Layout layout;
+  layout.n_layers = config.n_layers;
+  layout.n_heads = config.n_heads;
+  layout.n_kv_heads = config.n_kv_heads;
+  layout.head_dim = config.head_dim;
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    if (options.layers.empty() || options.layers[static_cast<std::size_t>(layer)]) layout.layers.push_back(layer);
+  }
+  layout.prob = options.maps == MapsMode::full;
+  layout.top_k = options.maps == MapsMode::top_k ? options.top_k : 0;
+  layout.shadow = options.shadow;
+  layout.compress = options.compression == Compression::deflate;
+  layout.prompt_len = prompt_len;
+  layout.max_steps = max_steps;
+  layout.prefill_rows = options.prefill_rows;
+  record::choose_chunks(layout, options.max_bytes);
+  return layout;
+}
+
+void validate(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
+              std::int64_t max_steps) {
+  const std::string file = options.path.string();
+  if (max_steps < 1) fail_input("record {}: {} steps, expected at least 1", file, max_steps);
+  if (prompt_len < 1) fail_input("record {}: the prompt is empty", file);
+  if (config.max_positions > 0 && prompt_len - 1 + max_steps > config.max_positions) {
+    fail_input("record {}: a prompt of {} tokens and {} steps need {} positions, the model has {}", file, prompt_len,
+               max_steps, prompt_len - 1 + max_steps, config.max_positions);
+  }
+  if (options.maps == MapsMode::top_k && options.top_k < 1) {
+    fail_input("record {}: --maps topk:{}, expected K of at least 1", file, options.top_k);
+  }
+  if (!options.layers.empty() && std::ssize(options.layers) != config.n_layers) {
+    fail_input("record {}: layers named for {} layers, the model has {}", file, options.layers.size(), config.n_layers);
+  }
+  std::int64_t last = -1;
+  for (const std::int64_t row : options.prefill_rows) {
+    if (row <= last || row > prompt_len - 2) {
+      fail_input("record {}: prefill row {}: expected ascending rows from 0 to {} (the last prompt token is decoded)",
+                 file, row, prompt_len - 2);
+    }
+    last = row;
+  }
+}
+
+FileFacts make_facts(const RecordingOrigin& origin) {
+  FileFacts facts;
+  facts.info.tool_version = TIDEGAUGE_VERSION;
+  facts.info.model_name = origin.config.name;
+  facts.info.model_sha256 = origin.model_sha256;
+  facts.info.policy = origin.policy;
+  facts.info.placement = origin.placement;
+  facts.info.config_toml = origin.config_toml;
+  facts.info.seed = origin.seed;
+  facts.info.created = utc_now();
+  facts.prompt_ids = origin.prompt_ids;
+  facts.prompt_strings = origin.prompt_strings;
+  facts.prompt_strings.resize(origin.prompt_ids.size());
+  return facts;
+}
+
+}  // namespace
+
+std::uint64_t estimate_bytes(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
+                             std::int64_t steps) {
+  return make_layout(options, config, prompt_len, std::max<std::int64_t>(steps, 1)).file_bytes(steps);
+}
+
+/// The queue between the decoder's thread and the writer's. A job is a block of steps or some prefill rows.
+struct Recorder::Impl {
+  struct Job {
+    std::unique_ptr<StepBlock> block;
+    std::size_t layer = 0;
+    std::int64_t first_query = 0, n_queries = 0;
+    std::vector<std::uint16_t> prefill;  ///< [n_queries, n_heads, prompt_len]
+  };
+
+  RecorderOptions options;
+  Layout layout;
+  std::vector<int> index_of_layer;  ///< [n_layers]; -1: not recorded
+  std::vector<std::int64_t> queries_seen;
+  RecordingFile file;
+
+  // The decoder's side.
+  std::unique_ptr<StepBlock> current;
+  std::int64_t steps = 0;
+  std::size_t layers_seen = 0;
+  std::uint64_t sets_step_bytes = 0, sets_step_bytes_max = 0;
+  bool finished = false;
+
+  // Shared.
+  mutable std::mutex mutex;
+  mutable std::condition_variable changed;
+  std::deque<Job> queue;
+  std::vector<std::unique_ptr<StepBlock>> spare;
+  std::size_t blocks_made = 0, max_blocks = 0;
+  std::int64_t committed = 0;
+  std::uint64_t file_bytes = 0;
+  bool busy = false, stop = false;
+  std::exception_ptr failure;
+
+  std::thread writer;
+
+  Impl(RecorderOptions recorder_options, const RecordingOrigin& origin, std::int64_t max_steps)
+      : options(std::move(recorder_options)),
+        layout(make_layout(options, origin.config, std::ssize(origin.prompt_ids), max_steps)),
+        index_of_layer(static_cast<std::size_t>(layout.n_layers), -1),
+        queries_seen(layout.layers.size(), 0),
+        file(options.path, layout, make_facts(origin)) {
+    for (std::size_t i = 0; i < layout.layers.size(); ++i) {
+      index_of_layer[static_cast<std::size_t>(layout.layers[i])] = static_cast<int>(i);
+    }
+    const auto chunk_steps = static_cast<std::size_t>(layout.chunk_steps);
+    max_blocks = 1 + std::max<std::size_t>(1, (options.queue_steps + chunk_steps - 1) / chunk_steps);
+    file_bytes = file.bytes();
+    writer = std::thread([this] { write_jobs(); });
+  }
+
+  void close_queue() {
+    {
+      const std::lock_guard lock(mutex);
+      stop = true;
+    }
+    changed.notify_all();
+    if (writer.joinable()) writer.join();
+  }
+
+  void rethrow_failure() const {
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  void write_jobs();
+  void write_job(Job& job);
+  void keep_failure(const std::string& reason);
+  void submit(Job job);
+  void submit_current();
+  std::unique_ptr<StepBlock> take_block();
+  StepBlock& open_slot();
+  std::uint64_t bytes_after(std::int64_t more_steps) const;
+};
+
+void Recorder::Impl::write_job(Job& job) {
+  if (job.block != nullptr) {
+    file.append(*job.block);
+  } else {
+    file.write_prefill(job.layer, job.first_query, job.n_queries, job.prefill.data());
+  }
+}
+
+void Recorder::Impl::keep_failure(const std::string& reason) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(part_path(options.path), error);
+  const std::string written = error ? "" : fmt::format(" ({} written, {} steps kept)", human_bytes(static_cast<double>(size)), committed);
+  failure = std::make_exception_ptr(WorkError(reason + written));
+}
+
+void Recorder::Impl::write_jobs() {
+  std::unique_lock lock(mutex);
+  while (true) {
+    changed.wait(lock, [&] { return !queue.empty() || stop; });
+    if (queue.empty()) return;
+    Job job = std::move(queue.front());
+    queue.pop_front();
+    busy = true;
+    lock.unlock();
+    std::string reason;
+    try {
+      write_job(job);
+    } catch (const std::exception& error) {
+      reason = error.what();
+    }
+    lock.lock();
+    busy = false;
+    if (!reason.empty()) {
+      keep_failure(reason);
+      changed.notify_all();
+      return;
+    }
+    file_bytes = file.bytes();
+    if (job.block != nullptr) {
+      committed = job.block->first_step + job.block->n_steps;
+      spare.push_back(std::move(job.block));
+    }
+    changed.notify_all();
+  }
+}
+
+void Recorder::Impl::submit(Job job) {
+  std::unique_lock lock(mutex);
+  const bool is_prefill = job.block == nullptr;
+  changed.wait(lock, [&] { return failure || !is_prefill || queue.size() < kPrefillJobs; });
+  rethrow_failure();
+  queue.push_back(std::move(job));
+  changed.notify_all();
+}
+
+void Recorder::Impl::submit_current() {
+  Job job;
+  job.block = std::move(current);
+  submit(std::move(job));
+}
+
+std::unique_ptr<StepBlock> Recorder::Impl::take_block() {
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return failure || !spare.empty() || blocks_made < max_blocks; });
+  rethrow_failure();
+  if (spare.empty()) {
+    ++blocks_made;
+    lock.unlock();
+    return std::make_unique<StepBlock>(layout);
+  }
+  auto block = std::move(spare.back());
+  spare.pop_back();
+  return block;
+}
+
+/// The block that the step in flight goes to; its slot is block.n_steps.
+StepBlock& Recorder::Impl::open_slot() {
+  TIDE_ASSERT(!finished);
+  if (current != nullptr && current->n_steps == layout.chunk_steps) submit_current();
+  if (current == nullptr) {
+    current = take_block();
+    current->restart(steps);
+  }
+  return *current;
+}
+
+/// Upper bound of the file's size with everything taken so far and `more_steps` more.
+std::uint64_t Recorder::Impl::bytes_after(std::int64_t more_steps) const {
+  const std::int64_t pending = steps - committed + more_steps;
+  const std::int64_t blocks = (pending + layout.chunk_steps - 1) / layout.chunk_steps;
+  const auto block_steps = static_cast<std::uint64_t>(blocks * layout.chunk_steps);
+  const std::uint64_t growth = layout.file_bytes(committed + pending) - layout.file_bytes(committed);
+  return file_bytes + growth + block_steps * sets_step_bytes_max;
+}
+
+Recorder::Recorder(RecorderOptions options, RecordingOrigin origin, std::int64_t max_steps) {
+  validate(options, origin.config, std::ssize(origin.prompt_ids), max_steps);
+  const std::uint64_t least = estimate_bytes(options, origin.config, std::ssize(origin.prompt_ids), 1);
+  if (options.max_bytes > 0 && least > options.max_bytes) {
+    fail_input("record {}: one step takes {}, more than the cap of {}", options.path.string(),
+               human_bytes(static_cast<double>(least)), human_bytes(static_cast<double>(options.max_bytes)));
+  }
+  impl_ = std::make_unique<Impl>(std::move(options), origin, max_steps);
+}
+
+Recorder::~Recorder() {
+  if (impl_ == nullptr) return;
+  try {
+    if (!impl_->finished && impl_->current != nullptr && impl_->current->n_steps > 0) impl_->submit_current();
+  } catch (const std::exception&) {
+    // Told already by the call that failed; here the thread only has to end.
+  }
+  impl_->close_queue();
+}
+
+ObserverWants Recorder::wants() const {
+  ObserverWants wants;
+  wants.prob = impl_->options.maps != MapsMode::none;
+  wants.shadow_prob = impl_->options.shadow;
+  wants.layers = impl_->options.layers;
+  wants.prefill_rows = impl_->options.prefill_rows;
+  return wants;
+}
+
+void Recorder::on_prefill(const PrefillEvent& event) {
+  const int index = impl_->index_of_layer[static_cast<std::size_t>(event.layer)];
+  const std::int64_t queries = std::ssize(event.query_positions);
+  if (index < 0 || queries == 0) return;
+  const Layout& layout = impl_->layout;
+  Impl::Job job;
+  job.layer = static_cast<std::size_t>(index);
+  job.first_query = impl_->queries_seen[job.layer];
+  job.n_queries = queries;
+  TIDE_ASSERT(job.first_query + queries <= std::ssize(layout.prefill_rows));
+  TIDE_ASSERT(std::equal(event.query_positions.begin(), event.query_positions.end(),
+                         layout.prefill_rows.begin() + job.first_query));
+  impl_->queries_seen[job.layer] += queries;
+  job.prefill.resize(static_cast<std::size_t>(queries * layout.n_heads * layout.prompt_len));
+  for (std::int64_t head = 0; head < layout.n_heads; ++head) {
+    for (std::int64_t q = 0; q < queries; ++q) {
+      record::to_half(event.prob + (head * queries + q) * event.stride, layout.prompt_len,
+                      job.prefill.data() + (q * layout.n_heads + head) * layout.prompt_len);
+    }
+  }
+  impl_->submit(std::move(job));
+}
+
+void Recorder::on_layer(const LayerEvent& event) {
+  const int index = impl_->index_of_layer[static_cast<std::size_t>(event.layer)];
+  if (index < 0) return;
+  StepBlock& block = impl_->open_slot();
+  TIDE_ASSERT(event.step == impl_->steps);
+  record::fill_layer(impl_->layout, event, block.n_steps, block.layers[static_cast<std::size_t>(index)]);
+  const auto& sets = block.layers[static_cast<std::size_t>(index)].sets[static_cast<std::size_t>(block.n_steps)];
+  impl_->sets_step_bytes += record::sets_bytes(sets);
+  ++impl_->layers_seen;
+}
+
+void Recorder::on_step(const StepEvent& event) {
+  StepBlock& block = impl_->open_slot();
+  TIDE_ASSERT(event.step == impl_->steps && impl_->steps < impl_->layout.max_steps);
+  TIDE_ASSERT(impl_->layers_seen == impl_->layout.layers.size());
+  const auto slot = static_cast<std::size_t>(block.n_steps);
+  block.kv_len[slot] = event.kv_len;
+  block.latency_ms[slot] = event.latency_ms;
+  block.logits_hash[slot] = XXH3_64bits(event.logits.data(), event.logits.size_bytes());
+  block.fed_id[slot] = event.fed_id;
+  block.generated_id[slot] = -1;
+  block.generated_token[slot].clear();
+  ++block.n_steps;
+  ++impl_->steps;
+  impl_->layers_seen = 0;
+  impl_->sets_step_bytes_max = std::max(impl_->sets_step_bytes_max, impl_->sets_step_bytes);
+  impl_->sets_step_bytes = 0;
+}
+
+void Recorder::on_token(std::int32_t generated_id, std::string token_bytes) {
+  TIDE_ASSERT(impl_->current != nullptr && impl_->current->n_steps > 0);
+  StepBlock& block = *impl_->current;
+  const auto slot = static_cast<std::size_t>(block.n_steps - 1);
+  block.generated_id[slot] = generated_id;
+  block.generated_token[slot] = std::move(token_bytes);
+  if (block.n_steps == impl_->layout.chunk_steps) impl_->submit_current();
+}
+
+bool Recorder::at_cap() const {
+  if (impl_->options.max_bytes == 0) return false;
+  std::unique_lock lock(impl_->mutex);
+  if (impl_->bytes_after(1) <= impl_->options.max_bytes) return false;
+  // The bound takes what is queued as uncompressed: find out what it came to.
+  impl_->changed.wait(lock, [&] { return impl_->failure || (impl_->queue.empty() && !impl_->busy); });
+  return impl_->failure != nullptr || impl_->bytes_after(1) > impl_->options.max_bytes;
+}
+
+void Recorder::finish() {
+  TIDE_ASSERT(!impl_->finished);
+  if (impl_->current != nullptr && impl_->current->n_steps > 0) impl_->submit_current();
+  impl_->finished = true;
+  impl_->close_queue();
+  impl_->rethrow_failure();
+  impl_->file.finish();
+}
+
+}  // namespace tide
