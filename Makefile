@@ -28,7 +28,8 @@ bench: ## Measure decoding beside llama.cpp and time the kernels
 	@setup/prepare.sh run test bench
 	@setup/configure.sh $(BUILD) -DTIDEGAUGE_BENCHMARKS=ON
 	@cmake --build $(BUILD) -j $(JOBS)
-	@$(BUILD)/tidegauge bench --peer
+	@$(BUILD)/tidegauge bench decode --peer llama.cpp
+	@$(BUILD)/kernels_bench
 
 format: ## Lay out the C++ sources with clang-format
 	@setup/prepare.sh style
