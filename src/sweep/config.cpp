@@ -89,8 +89,10 @@ std::string grid_spec(const toml::table& grid, const Reader& reader) {
   const auto alternatives = [&](const toml::node& node, std::string_view key) {
     if (!node.is_array()) return reader.scalar(node, key);
     std::string joined;
-    for (const toml::node& item : *node.as_array())
-      joined += (joined.empty() ? "" : "|") + reader.scalar(item, key);
+    for (const toml::node& item : *node.as_array()) {
+      if (!joined.empty()) joined += '|';
+      joined += reader.scalar(item, key);
+    }
     if (joined.empty()) reader.fail(node, key, "at least one value (the grid is empty)");
     return joined;
   };

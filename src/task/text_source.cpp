@@ -27,7 +27,7 @@ class WordCost {
   explicit WordCost(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
   std::int64_t of(std::string_view word) {
     const auto [entry, is_new] = cost_.try_emplace(word, 0);
-    if (is_new) entry->second = static_cast<std::int64_t>(tokenizer_.encode(" " + std::string(word)).size());
+    if (is_new) entry->second = static_cast<std::int64_t>(tokenizer_.encode(fmt::format(" {}", word)).size());
     return entry->second;
   }
 

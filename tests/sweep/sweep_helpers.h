@@ -22,8 +22,8 @@ inline SweepPlan tiny_plan(const Model& model, const std::vector<std::string>& s
   plan.config.batch = batch;
   plan.tasks.push_back(std::make_unique<NeedleTask>(std::make_shared<TextSource>(sentences(300), "test"),
                                                     true, model.tokenizer()));
-  for (const std::string& spec : specs) plan.policies.push_back(bind(spec));
-  plan.full = bind("full");
+  for (const std::string& spec : specs) plan.policies.push_back(policy_of(spec));
+  plan.full = policy_of("full");
   for (std::int64_t index = 0; index < samples; ++index) {
     for (const double depth : {0.2, 0.8})
       plan.samples.push_back({plan.tasks.front().get(), {420, depth, index, 0}});
