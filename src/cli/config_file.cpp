@@ -91,10 +91,18 @@ void append_option(const CLI::App& command, const std::string& key, const std::v
   for (const std::string& value : values) arguments.push_back("--" + key + "=" + value);
 }
 
-std::string quoted(const std::string& text) {
+std::string as_toml(const std::string& text) {
   std::ostringstream out;
   out << toml::value<std::string>(text);
   return out.str();
+}
+
+/// The subcommand that an argument names; nullptr: none.
+const CLI::App* subcommand(const CLI::App& root, const std::string& name) {
+  for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -112,10 +120,10 @@ void add_config_options(CLI::App& command) {
 
 std::vector<std::string> expand_config(const CLI::App& root, std::vector<std::string> arguments) {
   const auto named = std::find_if(arguments.begin(), arguments.end(), [&](const std::string& argument) {
-    return root.get_subcommand_no_throw(argument) != nullptr;
+    return subcommand(root, argument) != nullptr;
   });
   if (named == arguments.end()) return arguments;
-  const CLI::App& command = *root.get_subcommand_no_throw(*named);
+  const CLI::App& command = *subcommand(root, *named);
   const CLI::Option* config = command.get_option_no_throw("--config");
   if (config == nullptr || config->get_group() != kOurs) return arguments;
 
@@ -153,10 +161,10 @@ std::string resolved_config(const CLI::App& command) {
     if (values.empty() && !option->get_default_str().empty()) values = {option->get_default_str()};
     if (values.empty()) continue;
     if (values.size() == 1) {
-      text += fmt::format("{} = {}\n", name, quoted(values[0]));
+      text += fmt::format("{} = {}\n", name, as_toml(values[0]));
     } else {
       text += name + " = [";
-      for (std::size_t i = 0; i < values.size(); ++i) text += (i == 0 ? "" : ", ") + quoted(values[i]);
+      for (std::size_t i = 0; i < values.size(); ++i) text += (i == 0 ? "" : ", ") + as_toml(values[i]);
       text += "]\n";
     }
   }
