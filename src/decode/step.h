@@ -44,6 +44,7 @@ class StepRunner {
   LayerScores exact_scores(Row& row);
   const float* probs_of_read(Row& row, std::int64_t& stride);
   void shadow(Row& row);
+  void add_weights(Row& row, const ObserverWants& wants, LayerEvent& event);
 
   const Model& model_;
   const ModelConfig& config_;

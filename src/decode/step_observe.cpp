@@ -80,6 +80,22 @@ void StepRunner::shadow(Row& row) {
   kernels::cpu::attention_probs({&prob, 1}, pool_);
 }
 
+void StepRunner::add_weights(Row& row, const ObserverWants& wants, LayerEvent& event) {
+  // What read everything is its own shadow.
+  const bool is_full = row.read == nullptr;
+  if (wants.prob || (wants.shadow_prob && is_full)) {
+    std::int64_t stride = 0;
+    const float* prob = probs_of_read(row, stride);
+    if (wants.prob) event.prob = prob, event.prob_stride = stride;
+    if (wants.shadow_prob && is_full) event.shadow_prob = prob, event.shadow_stride = stride;
+  }
+  if (wants.shadow_output && is_full) event.shadow_output = row.output;
+  if (is_full || !(wants.shadow_prob || wants.shadow_output)) return;
+  shadow(row);
+  if (wants.shadow_prob) event.shadow_prob = row.shadow_prob.data(), event.shadow_stride = row.shadow_stride;
+  if (wants.shadow_output) event.shadow_output = row.shadow_output.data();
+}
+
 void StepRunner::emit_layer(int layer) {
   for (std::size_t i = 0; i < n_rows_; ++i) {
     Row& row = *row_[i];
@@ -97,18 +113,7 @@ void StepRunner::emit_layer(int layer) {
     event.query = wants.query ? row.query : nullptr;
     event.rows_read = row.rows_read;
     event.bytes_read = row.bytes_read;
-    const bool wants_shadow = wants.shadow_prob || wants.shadow_output;
-    if (wants.prob || (wants_shadow && row.read == nullptr)) event.prob = probs_of_read(row, event.prob_stride);
-    if (wants_shadow && row.read == nullptr) {
-      event.shadow_prob = event.prob;
-      event.shadow_stride = event.prob_stride;
-      event.shadow_output = row.output;
-    } else if (wants_shadow) {
-      shadow(row);
-      event.shadow_prob = row.shadow_prob.data();
-      event.shadow_stride = row.shadow_stride;
-      event.shadow_output = row.shadow_output.data();
-    }
+    add_weights(row, wants, event);
     row.sequence->observer_->on_layer(event);
   }
 }
