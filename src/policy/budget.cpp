@@ -16,10 +16,12 @@ Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig&
   if (text_.ends_with('%')) {
     const double percent = parse_number(text_.substr(0, text_.size() - 1), what);
     if (percent <= 0 || percent > 100) fail_input("{} is {}, expected above 0% and at most 100%", what, text_);
-    share_ = percent / 100;
+    percent_ = percent;
+    spec.resolve("budget", text_ = fmt::format("{}%", percent));
     return;
   }
   positions_ = parse_integer(text_, what);
+  spec.resolve("budget", text_ = std::to_string(positions_));
   if (positions_ > config.max_positions) {
     fail_input("{} is {}, the model has {} positions", what, positions_, config.max_positions);
   }
@@ -29,8 +31,9 @@ Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig&
 }
 
 std::int64_t Budget::at(std::int64_t kv_len) const {
+  // Multiplied before it is divided: 0.29 * 100 would be one short of 29.
   const std::int64_t wanted =
-      share_ > 0 ? static_cast<std::int64_t>(std::floor(share_ * static_cast<double>(kv_len))) : positions_;
+      percent_ > 0 ? static_cast<std::int64_t>(std::floor(percent_ * static_cast<double>(kv_len) / 100)) : positions_;
   return std::clamp<std::int64_t>(wanted, 1, kv_len);
 }
 

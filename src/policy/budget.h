@@ -19,12 +19,13 @@ class Budget {
 
   /// Positions at this length: at least 1, at most kv_len.
   std::int64_t at(std::int64_t kv_len) const;
+  /// As the canonical spec has it: "64", "10%".
   const std::string& text() const { return text_; }
 
  private:
   std::string text_;
-  std::int64_t positions_ = 0;  // absolute, when share_ is 0
-  double share_ = 0;
+  std::int64_t positions_ = 0;  // absolute, when percent_ is 0
+  double percent_ = 0;
 };
 
 }  // namespace tide
