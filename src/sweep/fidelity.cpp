@@ -12,9 +12,9 @@ void log_softmax(std::span<const float> logits, std::vector<float>& log_prob) {
   const float highest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - highest);
-  const auto log_sum = highest + static_cast<float>(std::log(sum));
+  const double log_sum = static_cast<double>(highest) + std::log(sum);
   log_prob.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) log_prob[i] = logits[i] - log_sum;
+  for (std::size_t i = 0; i < logits.size(); ++i) log_prob[i] = static_cast<float>(static_cast<double>(logits[i]) - log_sum);
 }
 
 void FidelityMeasure::add(std::span<const float> logits, const FidelityReference& reference) {
