@@ -1,0 +1,30 @@
+#pragma once
+// Writes small GGUF v3 files for tests, sound or wrong on purpose.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace tide::testing {
+
+/// F32 tensors and metadata of the kinds that a llama checkpoint has; fields are edited before `write`.
+struct GgufWriter {
+  using Value =
+      std::variant<std::uint32_t, float, std::string, std::vector<std::string>, std::vector<std::int32_t>>;
+  struct Tensor {
+    std::vector<std::int64_t> shape;  ///< outermost first
+    std::vector<float> data;
+  };
+  std::map<std::string, Value> metadata;
+  std::map<std::string, Tensor> tensors;
+
+  void write(const std::filesystem::path& path) const;
+};
+
+/// A sound file of the tiny model's shape: tensors filled from `seed`, tied LM head, gpt2 tokenizer.
+GgufWriter tiny_gguf(std::uint64_t seed = 7);
+
+}  // namespace tide::testing
