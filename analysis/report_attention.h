@@ -1,11 +1,7 @@
 #pragma once
 // Attention maps of a recording, made small enough for a page: 8 bits a value on a log scale, thinned.
 
-#include <cstdint>
 #include <string>
-#include <vector>
-
-#include "record/reader.h"
 
 namespace tide::analysis {
 
@@ -27,11 +23,10 @@ struct AttentionView {
   std::int64_t bin_positions = 1;    ///< neighbouring positions a column stands for (their maximum)
   std::int64_t n_bins = 0;
   std::vector<std::vector<std::uint8_t>> code;  ///< by layer: [heads, steps, n_bins]
-  /// By layer: positions read, [steps, n_sets, width], -1 pads; empty where a layer read everything.
-  std::vector<std::vector<std::int32_t>> selected;
-  std::vector<int> selected_sets, selected_width;      ///< [layers]
-  std::vector<std::vector<std::int32_t>> set_of_head;  ///< by layer: [n_heads]
-  std::vector<std::vector<std::uint8_t>> role;         ///< by layer: [steps]
+  /// By layer: which columns the layer read, one bit each, [heads, steps, ceil(n_bins / 8)], lowest bit
+  /// first; empty where it read everything or nothing was recorded.
+  std::vector<std::vector<std::uint8_t>> read_bits;
+  std::vector<std::vector<std::uint8_t>> role;  ///< by layer: [steps], codes of contracts.md section 2
   std::vector<std::string> token;  ///< label of every position, [prompt_len + steps of the recording]
   std::vector<std::string> notes;  ///< what was thinned, in words
 };

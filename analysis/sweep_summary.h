@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,13 +13,16 @@ namespace tide::analysis {
 
 /// One row of results.csv. Numbers that a row leaves empty are NaN.
 struct ResultRow {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
   std::string task, policy, placement, sharing, map, first_token, status, output;
   std::int64_t length = 0;  ///< tokens
-  double depth = 0;         ///< share of the text before the needle, 0 to 1
+  double depth = kNone;     ///< share of the text before the needle, 0 to 1; NaN: the task has none
   std::string sample, seed, budget;
   std::optional<bool> correct;
-  double score, answer_logprob, kl, agree, tokens, rows_read, bytes_read, prefill_ms, decode_ms_per_token,
-      batch;
+  double score = kNone, answer_logprob = kNone, kl = kNone, agree = kNone, tokens = kNone;
+  double rows_read = kNone, bytes_read = kNone, prefill_ms = kNone, decode_ms_per_token = kNone,
+         batch = kNone;
   std::map<std::string, std::string> extra;  ///< a task's own columns
 };
 
@@ -26,7 +30,7 @@ struct ResultRow {
 struct LatencyRow {
   std::string policy, placement, budget, map;
   std::int64_t length = 0, kv_len = 0, batch = 0, steps = 0;
-  double median_ms = 0, low_ms = 0, high_ms = 0;  ///< a token; low and high: an interval of the median
+  double median_ms = 0, low_ms = 0, high_ms = 0;  ///< a token; low and high: its quartiles
 };
 
 /// Mean and 95 % interval, over n values.
@@ -38,15 +42,20 @@ struct Estimate {
 /// One configuration: rows that share task, length and policy.
 struct Configuration {
   std::string task, policy, placement, sharing, map, budget;
+  std::string selection;  ///< its selection layers, "2+14"; the policy's name when it has none
   std::int64_t length = 0;
-  std::int64_t n = 0;       ///< rows with status ok
-  std::int64_t failed = 0;  ///< rows with another status: in no mean
+  std::int64_t n = 0;         ///< rows with status ok
+  std::int64_t failed = 0;    ///< rows with another status: in no mean
+  std::int64_t n_judged = 0;  ///< of them with a right or wrong answer
   std::int64_t n_correct = 0;
   Estimate accuracy;                              ///< Wilson interval
   Estimate answer_logprob, rows_read, kl, agree;  ///< bootstrap intervals by sample
   std::optional<LatencyRow> latency;
   std::map<double, std::pair<std::int64_t, std::int64_t>> by_depth;  ///< depth -> {correct, n}
-  bool is_full = false;                                              ///< full attention: the reference
+  std::map<std::string, bool> outcome;  ///< sample (depth, sample, seed) -> right
+  bool is_full = false;                 ///< full attention: the reference
+
+  std::string name() const;  ///< "2+14, budget 64, mapped heads": within one task and length
 };
 
 struct SweepSummary {
@@ -64,6 +73,14 @@ std::vector<ResultRow> read_results(const std::filesystem::path& csv);
 std::vector<LatencyRow> read_latencies(const std::filesystem::path& csv);
 
 SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<LatencyRow>& latencies);
+
+/// What the summary says in sentences, most important first.
+std::vector<std::string> sweep_findings(const SweepSummary& summary);
+
+/// Frontiers over rows read and latency, accuracy by re-selection layer, needle maps: PNG and SVG into
+/// `folder`. Returns the stems' names. Throws WorkError.
+std::vector<std::string> write_sweep_figures(const std::filesystem::path& folder,
+                                             const SweepSummary& summary);
 
 /// `summary.json`'s text.
 std::string summary_json(const SweepSummary& summary);

@@ -1,0 +1,302 @@
+// Heatmaps. Blank cells stay light grey; rows and columns to mark get a triangle outside the map, so
+// that no value is hidden; values are mapped to colours here, so that log scales and ranges are ours.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "analysis/figures.h"
+#include "analysis/figures_gnuplot.h"
+#include "base/error.h"
+
+namespace tide::analysis {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr const char* kMarkColour = "#d55e00";
+constexpr const char* kBlankColour = "#f1f1f1";
+constexpr std::int64_t kMaxDrawnColumns = 1200, kMaxDrawnRows = 800;
+constexpr std::int64_t kMaxPolygonCells = 6000;  // above: one raster image inside the SVG
+
+/// What is drawn: maxima of neighbouring cells when the map has more cells than the figure has pixels.
+struct DrawnCells {
+  std::int64_t rows = 0, columns = 0;
+  std::int64_t row_bin = 1, column_bin = 1;
+  std::vector<float> value;  // [rows, columns]
+};
+
+DrawnCells drawn_cells(const Heatmap& map) {
+  DrawnCells cells;
+  cells.row_bin = (map.n_rows + kMaxDrawnRows - 1) / kMaxDrawnRows;
+  cells.column_bin = (map.n_columns + kMaxDrawnColumns - 1) / kMaxDrawnColumns;
+  cells.rows = (map.n_rows + cells.row_bin - 1) / cells.row_bin;
+  cells.columns = (map.n_columns + cells.column_bin - 1) / cells.column_bin;
+  cells.value.assign(static_cast<std::size_t>(cells.rows * cells.columns), static_cast<float>(kNaN));
+  for (std::int64_t row = 0; row < map.n_rows; ++row) {
+    for (std::int64_t column = 0; column < map.n_columns; ++column) {
+      const float value = map.value[static_cast<std::size_t>(row * map.n_columns + column)];
+      float& cell = cells.value[static_cast<std::size_t>(row / cells.row_bin * cells.columns +
+                                                         column / cells.column_bin)];
+      if (!std::isnan(value) && !(cell >= value)) cell = value;
+    }
+  }
+  return cells;
+}
+
+/// The colour scale: from values to numbers that gnuplot maps linearly.
+struct Scale {
+  double low = 0, high = 1;  // in values
+  bool log = false;
+
+  double place(double value) const {
+    if (std::isnan(value)) return kNaN;
+    if (!log) return std::clamp(value, low, high);
+    return std::log10(std::clamp(value, low, high));
+  }
+  double low_place() const { return log ? std::log10(low) : low; }
+  double high_place() const { return log ? std::log10(high) : high; }
+};
+
+Scale colour_scale(const Heatmap& map) {
+  Scale scale;
+  scale.log = map.log_scale;
+  double least = std::numeric_limits<double>::infinity(), most = -least;
+  for (const float value : map.value) {
+    if (!std::isfinite(value) || (map.log_scale && value <= 0)) continue;
+    least = std::min<double>(least, value);
+    most = std::max<double>(most, value);
+  }
+  if (!(least <= most)) least = map.log_scale ? 0.1 : 0, most = 1;
+  scale.low = map.low.value_or(least);
+  scale.high = map.high.value_or(most);
+  if (map.log_scale && !(scale.low > 0)) {
+    fail_input("draw heatmap {}: a log scale from {} has no logarithm, expected a lower end above 0",
+               map.title, scale.low);
+  }
+  if (scale.high < scale.low) fail_input("draw heatmap {}: range {} to {}", map.title, scale.low, scale.high);
+  if (scale.high == scale.low) {  // one value only: a range around it
+    scale.high =
+        map.log_scale ? scale.high * 10 : scale.high + (scale.high == 0 ? 1 : std::fabs(scale.high) / 2);
+  }
+  return scale;
+}
+
+std::string colour_ticks(const Scale& scale) {
+  std::vector<double> places;
+  std::vector<std::string> texts;
+  if (scale.log && scale.high_place() - scale.low_place() >= 0.9) {
+    const int first = static_cast<int>(std::ceil(scale.low_place() - 1e-9));
+    const int last = static_cast<int>(std::floor(scale.high_place() + 1e-9));
+    const int stride = std::max(1, (last - first + 1) / 7);
+    for (int decade = first; decade <= last; decade += stride) {
+      places.push_back(decade);
+      texts.push_back(tick_text(std::pow(10.0, decade)));
+    }
+  } else {
+    const double step = nice_step(scale.high - scale.low, 6);
+    for (double i = std::ceil(scale.low / step - 1e-9); i * step <= scale.high + step * 1e-9; ++i) {
+      places.push_back(scale.place(i * step));
+      texts.push_back(tick_text(std::fabs(i * step) < step * 1e-6 ? 0 : i * step));
+    }
+  }
+  return tick_command("cb", places, texts);
+}
+
+double widest(const std::vector<std::string>& labels) {
+  double width = 0;
+  for (const auto& label : labels) width = std::max(width, text_width(label, kSmallPoints));
+  return width;
+}
+
+Canvas canvas_of(const Heatmap& map, bool slanted) {
+  Canvas canvas;
+  const double rows = static_cast<double>(map.n_rows), columns = static_cast<double>(map.n_columns);
+  const double aspect = columns / rows;
+  double width, height;
+  if (map.show_values) {
+    width = columns * 44, height = rows * 28;
+  } else if (aspect > 0.5 && aspect < 2 && map.n_rows <= 200) {  // layer x layer: square cells
+    const double cell = 400 / std::max(rows, columns);
+    width = cell * columns, height = cell * rows;
+  } else {
+    width = aspect >= 1 ? 600 : 360;
+    height = aspect >= 1 ? std::clamp(rows * 9, 150.0, 380.0) : 460;
+  }
+  canvas.left = 38 + std::max(24.0, widest(map.row_labels) + 8);
+  canvas.top = (map.subtitle.empty() ? 38 : 54) + (map.marks.empty() ? 0 : 10);
+  canvas.right = canvas.left + std::max(width, 140.0);
+  canvas.bottom = canvas.top + std::max(height, 100.0);
+  canvas.width = canvas.right + 104;
+  canvas.width = std::max(canvas.width, 28 + std::max(text_width(map.title, kTitlePoints * 1.08),
+                                                      text_width(map.subtitle, kSmallPoints)));
+  canvas.height =
+      canvas.bottom + 50 + (map.marks.empty() ? 0 : 14) + (slanted ? widest(map.column_labels) * 0.6 : 0);
+  return canvas;
+}
+
+/// Ticks of one axis: as many labels as fit, at cell centres.
+std::string cell_ticks(const char* axis, std::int64_t n, std::int64_t bin, std::int64_t first, double pixels,
+                       double label_pixels, const std::vector<std::string>& labels) {
+  const int most = std::max(1, static_cast<int>(pixels / label_pixels));
+  const auto stride = labels.empty()
+                          ? std::max<std::int64_t>(1, std::llround(nice_step(static_cast<double>(n), most)))
+                          : std::max<std::int64_t>(1, (n + most - 1) / most);
+  std::vector<double> places;
+  std::vector<std::string> texts;
+  // numbers stand at multiples of the stride, whatever the first one is
+  const std::int64_t start = labels.empty() ? (stride - first % stride) % stride : 0;
+  for (std::int64_t i = start; i < n; i += stride) {
+    places.push_back((static_cast<double>(i) + 0.5) / static_cast<double>(bin) - 0.5);
+    texts.push_back(labels.empty() ? std::to_string(first + i) : labels[static_cast<std::size_t>(i)]);
+  }
+  return tick_command(axis, places, texts);
+}
+
+/// Triangles beside marked rows and above marked columns; outlines of marked cells.
+std::string mark_commands(const Heatmap& map, const Canvas& canvas) {
+  std::string out;
+  const double cell_width = canvas.plot_width() / static_cast<double>(map.n_columns);
+  const double cell_height = canvas.plot_height() / static_cast<double>(map.n_rows);
+  for (const HeatmapMark& mark : map.marks) {
+    const double from_top = static_cast<double>(map.first_row_on_top ? mark.row : map.n_rows - 1 - mark.row);
+    const double x = canvas.left + (static_cast<double>(mark.column) + 0.5) * cell_width;
+    const double y = canvas.top + (from_top + 0.5) * cell_height;
+    if (mark.kind == HeatmapMark::Kind::row) {
+      out += pixel_label(canvas, canvas.right + 2, y, "◀", 7, kMarkColour, "left");
+    } else if (mark.kind == HeatmapMark::Kind::column) {
+      out += pixel_label(canvas, x, canvas.top - 6, "▼", 7, kMarkColour, "center");
+    } else {
+      for (const auto& [colour, thickness] : {std::pair{"white", 2.4}, std::pair{"black", 1.0}}) {
+        out += fmt::format(
+            "set object rectangle from screen {:.6f},{:.6f} to screen {:.6f},{:.6f} front fillstyle empty "
+            "border linecolor rgb '{}' linewidth {}\n",
+            (x - cell_width / 2) / canvas.width, 1 - (y - cell_height / 2) / canvas.height,
+            (x + cell_width / 2) / canvas.width, 1 - (y + cell_height / 2) / canvas.height, colour,
+            thickness);
+      }
+    }
+  }
+  if (!map.marks.empty() && !map.marks_label.empty()) {
+    const bool cells = map.marks.front().kind == HeatmapMark::Kind::cell;
+    out += pixel_label(canvas, canvas.right, canvas.bottom + 56, (cells ? "□ " : "▼ ◀ ") + map.marks_label,
+                       kSmallPoints, kMarkColour, "right");
+  }
+  return out;
+}
+
+std::string value_labels(const Heatmap& map, const Canvas& canvas, const Scale& scale) {
+  if (!map.show_values) return {};
+  std::string out;
+  const double cell_width = canvas.plot_width() / static_cast<double>(map.n_columns);
+  const double cell_height = canvas.plot_height() / static_cast<double>(map.n_rows);
+  const double span = scale.high_place() - scale.low_place();
+  for (std::int64_t row = 0; row < map.n_rows; ++row) {
+    for (std::int64_t column = 0; column < map.n_columns; ++column) {
+      const double value = map.value[static_cast<std::size_t>(row * map.n_columns + column)];
+      if (std::isnan(value)) continue;
+      const double share = (scale.place(value) - scale.low_place()) / span;
+      const double from_top = static_cast<double>(map.first_row_on_top ? row : map.n_rows - 1 - row);
+      out +=
+          pixel_label(canvas, canvas.left + (static_cast<double>(column) + 0.5) * cell_width,
+                      canvas.top + (from_top + 0.5) * cell_height, fmt::format("{:.3g}", value), kSmallPoints,
+                      palette_luminance(map.palette, share) > 0.3 ? "#111111" : "#ffffff", "center");
+    }
+  }
+  return out;
+}
+
+void check(const Heatmap& map) {
+  const auto count = [](const std::vector<std::string>& labels) {
+    return static_cast<std::int64_t>(labels.size());
+  };
+  if (map.n_rows < 1 || map.n_columns < 1) fail_input("draw heatmap {}: no cells", map.title);
+  if (static_cast<std::int64_t>(map.value.size()) != map.n_rows * map.n_columns) {
+    fail_input("draw heatmap {}: {} values, expected {} x {}", map.title, map.value.size(), map.n_rows,
+               map.n_columns);
+  }
+  if (!map.row_labels.empty() && count(map.row_labels) != map.n_rows) {
+    fail_input("draw heatmap {}: {} row labels, expected {}", map.title, map.row_labels.size(), map.n_rows);
+  }
+  if (!map.column_labels.empty() && count(map.column_labels) != map.n_columns) {
+    fail_input("draw heatmap {}: {} column labels, expected {}", map.title, map.column_labels.size(),
+               map.n_columns);
+  }
+  for (const HeatmapMark& mark : map.marks) {
+    const bool row_used = mark.kind != HeatmapMark::Kind::column,
+               column_used = mark.kind != HeatmapMark::Kind::row;
+    if ((row_used && (mark.row < 0 || mark.row >= map.n_rows)) ||
+        (column_used && (mark.column < 0 || mark.column >= map.n_columns))) {
+      fail_input("draw heatmap {}: mark at row {}, column {} of {} x {}", map.title, mark.row, mark.column,
+                 map.n_rows, map.n_columns);
+    }
+  }
+  if (map.show_values && (map.n_rows > 20 || map.n_columns > 12)) {
+    fail_input("draw heatmap {}: values written into {} x {} cells, expected at most 20 x 12", map.title,
+               map.n_rows, map.n_columns);
+  }
+}
+
+}  // namespace
+
+void hide_sinks(Heatmap& map, std::int64_t sinks) {
+  for (std::int64_t row = 0; row < map.n_rows; ++row) {
+    for (std::int64_t column = 0; column < std::min(sinks, map.n_columns); ++column) {
+      map.value[static_cast<std::size_t>(row * map.n_columns + column)] = static_cast<float>(kNaN);
+    }
+  }
+}
+
+void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, FigureFormats formats) {
+  check(map);
+  const DrawnCells cells = drawn_cells(map);
+  const Scale scale = colour_scale(map);
+  const double digits = text_width(std::to_string(map.first_column + map.n_columns - 1), kSmallPoints);
+  const double column_pixels_needed = std::max(digits, widest(map.column_labels)) + 10;
+  const bool slanted = !map.column_labels.empty() && widest(map.column_labels) > 40;
+  const Canvas canvas = canvas_of(map, slanted);
+
+  std::string data = "$map << END\n";
+  for (std::int64_t row = 0; row < cells.rows; ++row) {
+    for (std::int64_t column = 0; column < cells.columns; ++column) {
+      const double place = scale.place(cells.value[static_cast<std::size_t>(row * cells.columns + column)]);
+      data += std::isnan(place) ? std::string("NaN ") : fmt::format("{:.6g} ", place);
+    }
+    data += '\n';
+  }
+  data += "END\n";
+
+  std::string body = frame_commands(canvas, map.title, map.subtitle, slanted ? "" : map.x_label, map.y_label);
+  if (slanted) {
+    body += pixel_label(canvas, (canvas.left + canvas.right) / 2, canvas.height - 16, map.x_label,
+                        kTextPoints, kInk, "center");
+  }
+  body += palette_command(map.palette);
+  body += fmt::format("set xrange [-0.5:{}]\nset yrange [{}]\nset cbrange [{:.9g}:{:.9g}]\n",
+                      static_cast<double>(cells.columns) - 0.5,
+                      map.first_row_on_top ? fmt::format("{}:-0.5", static_cast<double>(cells.rows) - 0.5)
+                                           : fmt::format("-0.5:{}", static_cast<double>(cells.rows) - 0.5),
+                      scale.low_place(), scale.high_place());
+  body += cell_ticks("x", map.n_columns, cells.column_bin, map.first_column, canvas.plot_width(),
+                     slanted ? 16 : column_pixels_needed, map.column_labels);
+  if (slanted) body += "set xtics rotate by -35 left\n";
+  body += cell_ticks("y", map.n_rows, cells.row_bin, map.first_row, canvas.plot_height(), 15, map.row_labels);
+  const double bar_left = canvas.right + 18, bar_width = 13;
+  body +=
+      fmt::format("set colorbox user origin screen {:.6f},{:.6f} size screen {:.6f},{:.6f} front noborder\n",
+                  bar_left / canvas.width, 1 - canvas.bottom / canvas.height, bar_width / canvas.width,
+                  canvas.plot_height() / canvas.height);
+  body += colour_ticks(scale) + "set cbtics scale 0.4\n";
+  body += fmt::format(
+      "set label {} at screen {:.6f},{:.6f} center rotate by 90 font ',{}' textcolor rgb '{}' front\n",
+      gnuplot_quoted(map.value_label), (bar_left + bar_width + 50) / canvas.width,
+      1 - (canvas.top + canvas.bottom) / 2 / canvas.height, kTextPoints, kInk);
+  body += fmt::format(
+      "set object rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb '{}' fillstyle solid noborder\n",
+      kBlankColour);
+  body += mark_commands(map, canvas) + value_labels(map, canvas, scale);
+  body += fmt::format("plot $map matrix using 1:2:3 with image{}\n",
+                      cells.rows * cells.columns <= kMaxPolygonCells ? " pixels" : "");
+  draw(stem, formats, canvas, data, body);
+}
+
+}  // namespace tide::analysis

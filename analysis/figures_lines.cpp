@@ -1,0 +1,152 @@
+// Line charts: a colour and a marker each series, intervals as bands or bars, legend beside the plot.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "analysis/figures.h"
+#include "analysis/figures_axis.h"
+#include "analysis/figures_gnuplot.h"
+#include "base/error.h"
+
+namespace tide::analysis {
+namespace {
+
+constexpr std::array<int, 8> kPointTypes = {7, 5, 9, 13, 11, 6, 4, 8};
+constexpr double kPlotWidth = 430, kPlotHeight = 300;
+
+std::size_t colour_of(const LineSeries& series, std::size_t place) {
+  return series.colour ? static_cast<std::size_t>(*series.colour) : place;
+}
+
+void check(const LineChart& chart) {
+  if (chart.series.empty()) fail_input("draw line chart {}: no series", chart.title);
+  for (const LineSeries& series : chart.series) {
+    const std::size_t n = series.x.size();
+    if (n == 0) fail_input("draw line chart {}: series {} is empty", chart.title, series.name);
+    const auto fits = [n](const std::vector<double>& values) { return values.empty() || values.size() == n; };
+    if (series.y.size() != n || !fits(series.low) || !fits(series.high) ||
+        series.low.empty() != series.high.empty()) {
+      fail_input("draw line chart {}: series {} has {} x, {} y, {} low and {} high values", chart.title,
+                 series.name, n, series.y.size(), series.low.size(), series.high.size());
+    }
+  }
+}
+
+std::string data_blocks(const LineChart& chart) {
+  std::string data;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const LineSeries& series = chart.series[i];
+    data += fmt::format("$s{} << END\n", i);
+    for (std::size_t at = 0; at < series.x.size(); ++at) {
+      if (std::isnan(series.y[at])) {
+        data += '\n';  // an empty line breaks the line
+        continue;
+      }
+      const double low = series.low.empty() ? series.y[at] : series.low[at];
+      const double high = series.high.empty() ? series.y[at] : series.high[at];
+      data += fmt::format("{:.9g} {:.9g} {:.9g} {:.9g}\n", series.x[at], series.y[at], low, high);
+    }
+    data += "END\n";
+  }
+  return data;
+}
+
+Axis x_axis(const LineChart& chart) {
+  AxisRange range(chart.log_x);
+  for (const LineSeries& series : chart.series) {
+    for (const double x : series.x) range.add(x);
+  }
+  for (const ReferenceLine& line : chart.vertical) range.add(line.value);
+  return range.axis(std::nullopt, std::nullopt, 8, 0.03);
+}
+
+Axis y_axis(const LineChart& chart) {
+  AxisRange range(chart.log_y);
+  for (const LineSeries& series : chart.series) {
+    for (const auto* values : {&series.y, &series.low, &series.high}) {
+      for (const double y : *values) range.add(y);
+    }
+  }
+  for (const ReferenceLine& line : chart.horizontal) range.add(line.value);
+  return range.axis(chart.y_low, chart.y_high, 6, 0.06);
+}
+
+/// Dotted lines across the plot, with their names at its inner edge.
+std::string reference_commands(const LineChart& chart, const Canvas& canvas, const Axis& x, const Axis& y) {
+  std::string out;
+  for (const ReferenceLine& line : chart.horizontal) {
+    const double at = canvas.bottom - y.share(line.value) * canvas.plot_height();
+    out += fmt::format(
+        "set arrow from graph 0,first {0:.9g} to graph 1,first {0:.9g} nohead dashtype 3 linewidth 1.2 "
+        "linecolor "
+        "rgb '{1}'\n",
+        line.value, kInk);
+    const double above = at - canvas.top > 18 ? at - 8 : at + 9;
+    out += pixel_label(canvas, canvas.right - 4, above, line.label, kSmallPoints, kInk, "right");
+  }
+  for (const ReferenceLine& line : chart.vertical) {
+    const double at = canvas.left + x.share(line.value) * canvas.plot_width();
+    out += fmt::format(
+        "set arrow from {0:.9g},graph 0 to {0:.9g},graph 1 nohead dashtype 3 linewidth 1 linecolor rgb "
+        "'{1}'\n",
+        line.value, kGrey);
+    out += pixel_label(canvas, at, canvas.top - 8, line.label, kSmallPoints, kGrey, "center");
+  }
+  return out;
+}
+
+std::string interval_plot(const LineChart& chart, std::size_t i) {
+  const std::string& colour = series_colour(colour_of(chart.series[i], i));
+  if (chart.intervals == LineChart::Intervals::band) {
+    return fmt::format(
+        "$s{} using 1:3:4 with filledcurves fillcolor rgb '{}' fillstyle transparent solid 0.16 noborder "
+        "notitle, ",
+        i, colour);
+  }
+  return fmt::format(
+      "$s{} using 1:2:3:4 with yerrorbars pointtype -1 linewidth 1 linecolor rgb '{}' notitle, ", i, colour);
+}
+
+}  // namespace
+
+void write_line_chart(const std::filesystem::path& stem, const LineChart& chart, FigureFormats formats) {
+  check(chart);
+  double legend = 0;
+  for (const LineSeries& series : chart.series)
+    legend = std::max(legend, text_width(series.name, kSmallPoints) * 1.15 + 60);
+  const bool with_legend = chart.series.size() > 1;
+  Canvas canvas;
+  canvas.left = 68;
+  canvas.top = (chart.subtitle.empty() ? 40 : 56) + (chart.vertical.empty() ? 0 : 12);
+  canvas.right = canvas.left + kPlotWidth;
+  canvas.bottom =
+      canvas.top + std::max(kPlotHeight, with_legend ? 16.0 * static_cast<double>(chart.series.size()) : 0);
+  canvas.width = std::max(canvas.right + (with_legend ? legend + 24 : 24),
+                          28 + text_width(chart.title, kTitlePoints * 1.08));
+  canvas.width = std::max(canvas.width, 28 + text_width(chart.subtitle, kSmallPoints));
+  canvas.height = canvas.bottom + 54;
+
+  const Axis x = x_axis(chart), y = y_axis(chart);
+  std::string body = frame_commands(canvas, chart.title, chart.subtitle, chart.x_label, chart.y_label);
+  body += x.commands("x") + y.commands("y") + grid_commands();
+  body += reference_commands(chart, canvas, x, y);
+  if (with_legend) body += legend_commands(canvas, chart.series.size());
+  std::string plot;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    if (!chart.series[i].low.empty()) plot += interval_plot(chart, i);
+  }
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const std::size_t colour = colour_of(chart.series[i], i);
+    const bool crowded = chart.series[i].x.size() > 60;
+    plot += fmt::format(
+        "$s{} using 1:2 with {} dashtype {} linewidth 1.8 {} linecolor rgb '{}' title {}{}", i,
+        crowded ? "lines" : "linespoints", chart.series[i].dashed ? "'- '" : "1",
+        crowded ? std::string()
+                : fmt::format("pointtype {} pointsize 0.65", kPointTypes[colour % kPointTypes.size()]),
+        series_colour(colour), gnuplot_quoted(chart.series[i].name), i + 1 < chart.series.size() ? ", " : "");
+  }
+  draw(stem, formats, canvas, data_blocks(chart), body + "plot " + plot + "\n");
+}
+
+}  // namespace tide::analysis
