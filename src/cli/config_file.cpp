@@ -3,6 +3,8 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <map>
 #include <sstream>
 
@@ -91,7 +93,11 @@ void append_option(const CLI::App& command, const std::string& key, const std::v
   for (const std::string& value : values) arguments.push_back("--" + key + "=" + value);
 }
 
+/// A number as it stands, anything else as a quoted text.
 std::string as_toml(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && std::isfinite(number)) return text;
   std::ostringstream out;
   out << toml::value<std::string>(text);
   return out.str();
@@ -116,6 +122,27 @@ void add_config_options(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->group(kOurs)
       ->take_all();
+}
+
+void check_words(const CLI::App& root, const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front().starts_with('-')) return;
+  const CLI::App* command = subcommand(root, arguments.front());
+  if (command == nullptr) {
+    std::vector<std::string> names;
+    for (const CLI::App* known : root.get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(known->get_name());
+    }
+    fail_input("command '{}' is unknown; the nearest is '{}'", arguments.front(), nearest(arguments.front(), names));
+  }
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const std::string& argument : arguments) {
+    const std::string name = argument.substr(0, argument.find('='));
+    if (!name.starts_with("--") || name == "--" || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    fail_input("{}: option '{}' is unknown; the nearest is '{}'", command->get_name(), name, nearest(name, names));
+  }
 }
 
 std::vector<std::string> expand_config(const CLI::App& root, std::vector<std::string> arguments) {

@@ -11,6 +11,10 @@ namespace tide::cli {
 /// Adds --config and --set to a command that has no --config of its own.
 void add_config_options(CLI::App& command);
 
+/// Throws InputError with the nearest word for a command or a long option that does not exist: said
+/// before the parser complains of what else is missing.
+void check_words(const CLI::App& root, const std::vector<std::string>& arguments);
+
 /// The arguments with the file's keys and the --set pairs written out as options. What stands on the
 /// command line wins over --set, which wins over the file. Throws InputError: an unknown key (with
 /// the nearest one), a value that is neither text, number, truth value nor a list of them.

@@ -2,11 +2,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/config_file.h"
@@ -21,22 +21,11 @@ int report(int code, const std::string& message) {
   return code;
 }
 
-/// The parser's own complaint in one line, with the nearest option or command for an unknown one.
-std::string explain(const CLI::App& root, const CLI::ParseError& error) {
+/// The parser's own complaint in one line.
+std::string explain(const CLI::ParseError& error) {
   std::string message = error.what();
-  for (char& c : message) c = c == '\n' ? ' ' : c;
-  const CLI::App* command = &root;
-  for (const CLI::App* sub : root.get_subcommands()) command = sub;
-  const auto dashes = message.rfind(": ");
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr || dashes == std::string::npos) return message;
-  const std::string unknown = tide::split(message.substr(dashes + 2), ' ').front();
-  std::vector<std::string> known;
-  if (unknown.starts_with('-')) {
-    for (const CLI::Option* option : command->get_options()) known.push_back(option->get_name());
-  } else {
-    for (const CLI::App* sub : command->get_subcommands({})) known.push_back(sub->get_name());
-  }
-  return known.empty() ? message : message + "; the nearest is '" + tide::nearest(unknown, known) + "'";
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  return message;
 }
 
 void add_commands(CLI::App& root) {
@@ -62,7 +51,9 @@ int run(int argc, char** argv) {
   root.require_subcommand(1);
   add_commands(root);
   try {
-    auto arguments = tide::cli::expand_config(root, {argv + 1, argv + argc});
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    tide::cli::check_words(root, arguments);
+    arguments = tide::cli::expand_config(root, std::move(arguments));
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
     root.parse(arguments);
   } catch (const CLI::ParseError& error) {
@@ -70,7 +61,7 @@ int run(int argc, char** argv) {
       root.exit(error);
       return kDone;
     }
-    return report(kWrongInput, explain(root, error));
+    return report(kWrongInput, explain(error));
   }
   return tide::cli::interrupted() ? kInterrupted : kDone;
 }

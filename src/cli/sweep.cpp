@@ -178,7 +178,7 @@ void add_sweep(CLI::App& root) {
   command->add_option("--set", options->set, "key=value on top of the config; may be given again")
       ->type_name("KEY=VALUE");
   command->add_option(
-      "--policies", options->policies,
+      "--policy,--policies", options->policies,
       "Policy spec, alternatives with '|': 'tidal:budget=32|64,select=2+8|2+14'; may be given "
       "again; replaces the config's");
   for (const ConfigOption& option : kConfigOptions) command->add_option(option_name(option.key), option.help);
