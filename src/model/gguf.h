@@ -17,9 +17,9 @@ namespace tide {
 enum class GgufType : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q8_0 = 8, bf16 = 30 };
 
 /// A metadata value; integers of every width are widened, arrays hold one kind.
-using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string,
-                               std::vector<std::uint64_t>, std::vector<std::int64_t>,
-                               std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+using GgufValue =
+    std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::uint64_t>,
+                 std::vector<std::int64_t>, std::vector<double>, std::vector<bool>, std::vector<std::string>>;
 
 struct GgufTensor {
   std::string name;

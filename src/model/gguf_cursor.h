@@ -17,9 +17,6 @@ namespace tide {
 
 static_assert(std::endian::native == std::endian::little, "GGUF values are read as they lie in the file");
 
-/// Text of a file made fit for a one-line message: valid UTF-8, no control characters, at most 80 bytes.
-std::string printable(std::string_view text);
-
 /// Reads little-endian values one after another. Every failure is an InputError of the form
 /// "FILE: byte OFFSET: what was expected".
 class GgufCursor {

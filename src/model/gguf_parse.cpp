@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/text.h"
 #include "model/gguf_types.h"
+#include "model/printable.h"
 
 namespace tide {
 
@@ -248,16 +248,6 @@ void check_overlaps(const GgufCursor& cursor, const std::vector<Entry>& entries)
 }
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-  constexpr std::size_t kMaxBytes = 80;
-  std::string out;
-  for (const char c : to_valid_utf8(text.substr(0, kMaxBytes))) {
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    out += control ? '?' : c;
-  }
-  return text.size() > kMaxBytes ? out + "…" : out;
-}
 
 GgufHeader parse_header(GgufCursor& cursor) {
   if (cursor.take<std::uint32_t>("the magic number") != kMagic) {

@@ -1,0 +1,108 @@
+#include "model/tokenizer_split.h"
+
+#include <fmt/ranges.h>
+
+#include <array>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace tide {
+
+namespace {
+
+struct Pattern {
+  const char* name;
+  std::string regex;
+};
+
+// Unicode's White_Space, spelt out: PCRE2's own \s takes U+180E too, which Unicode has dropped since.
+#define TIDE_SPACE                                                                                           \
+  "\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{" \
+  "3000}"
+// English contractions stand alone, as in GPT-2's published pattern (Radford et al., 2019).
+#define TIDE_CONTRACTIONS "'(?:[stmd]|re|ve|ll)"
+#define TIDE_WORDS " ?\\p{L}++"
+#define TIDE_SIGNS " ?[^" TIDE_SPACE "\\p{L}\\p{N}]++"
+
+// A run of white space leaves its last character to the word that follows it.
+const std::array<Pattern, 2> kPatterns = {{
+    {"gpt2", TIDE_CONTRACTIONS "|" TIDE_WORDS "| ?\\p{N}++|" TIDE_SIGNS "|[" TIDE_SPACE "]+(?![^" TIDE_SPACE
+                               "])|[" TIDE_SPACE "]++"},
+    // GPT-2's pattern on what lies between two digits: white space before a digit ends its part of the
+    // text, and so keeps its last character.
+    {"smollm", TIDE_CONTRACTIONS "|" TIDE_WORDS "|\\p{N}|" TIDE_SIGNS "|[" TIDE_SPACE "]+(?![^" TIDE_SPACE
+                                 "\\p{N}])|[" TIDE_SPACE "]++"},
+}};
+
+#undef TIDE_SPACE
+#undef TIDE_CONTRACTIONS
+#undef TIDE_WORDS
+#undef TIDE_SIGNS
+
+const std::string& regex_of(const std::string& name) {
+  for (const auto& pattern : kPatterns) {
+    if (name == pattern.name) return pattern.regex;
+  }
+  const auto names = split_names();
+  fail_input("tokenizer split pattern '{}' is not supported; supported: {}", name, fmt::join(names, ", "));
+}
+
+std::string message_of(int code) {
+  std::array<PCRE2_UCHAR, 256> text{};
+  pcre2_get_error_message(code, text.data(), text.size());
+  return reinterpret_cast<const char*>(text.data());
+}
+
+}  // namespace
+
+struct Splitter::Impl {
+  pcre2_code* code;
+};
+
+struct Splitter::Scratch::Impl {
+  pcre2_match_data* match;
+};
+
+std::vector<std::string> split_names() {
+  std::vector<std::string> names;
+  for (const auto& pattern : kPatterns) names.emplace_back(pattern.name);
+  return names;
+}
+
+Splitter::Scratch::Scratch(const Splitter& splitter)
+    : impl_(
+          std::make_unique<Impl>(Impl{pcre2_match_data_create_from_pattern(splitter.impl_->code, nullptr)})) {
+  if (impl_->match == nullptr) fail_work("pcre2_match_data_create: out of memory");
+}
+
+Splitter::Scratch::~Scratch() { pcre2_match_data_free(impl_->match); }
+
+Splitter::Splitter(const std::string& name) : impl_(std::make_unique<Impl>()) {
+  const std::string& regex = regex_of(name);
+  int error = 0;
+  PCRE2_SIZE where = 0;
+  impl_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(),
+                              PCRE2_UTF | PCRE2_ANCHORED, &error, &where, nullptr);
+  if (impl_->code == nullptr) fail_work("pcre2_compile: {} at {} of {}", message_of(error), where, regex);
+  // Without a just-in-time compiler for this processor the interpreter matches the same.
+  pcre2_jit_compile(impl_->code, PCRE2_JIT_COMPLETE);
+}
+
+Splitter::~Splitter() { pcre2_code_free(impl_->code); }
+
+std::size_t Splitter::piece_end(std::string_view text, std::size_t begin, Scratch& scratch) const {
+  const auto match = [&](std::uint32_t options) {
+    return pcre2_match(impl_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), begin,
+                       PCRE2_NO_UTF_CHECK | options, scratch.impl_->match, nullptr);
+  };
+  int result = match(0);
+  if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = match(PCRE2_NO_JIT);
+  if (result < 0) fail_work("pcre2_match at byte {}: {}", begin, message_of(result));
+  return pcre2_get_ovector_pointer(scratch.impl_->match)[1];
+}
+
+}  // namespace tide
