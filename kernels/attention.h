@@ -19,10 +19,10 @@ class ThreadPool;
 struct FullAttentionRow {
   const float* query;  ///< [n_heads, head_dim], rotated
   KvView kv;
-  float* score;                ///< [n_heads, score_stride]: scaled dot products, always written
-  std::int64_t score_stride;   ///< >= kv_len
-  float* log_sum_exp;          ///< [n_heads]: natural log of the sum of exp(score)
-  float* out;                  ///< [n_heads, head_dim]
+  float* score;               ///< [n_heads, score_stride]: scaled dot products; null: not wanted
+  std::int64_t score_stride;  ///< >= kv_len
+  float* log_sum_exp;         ///< [n_heads]: natural log of the sum of exp(score)
+  float* out;                 ///< [n_heads, head_dim]
 };
 
 /// Gather attention of one row: query head h reads positions[set_of_head[h], 0 .. count[set]).
@@ -34,7 +34,7 @@ struct GatherAttentionRow {
   const std::int32_t* count;        ///< [n_sets]: positions in use, 1 .. width
   const std::int32_t* set_of_head;  ///< [n_heads]
   std::int32_t width;
-  float* score;               ///< [n_heads, score_stride]: scaled dot product of the i-th position read
+  float* score;  ///< [n_heads, score_stride]: scaled dot product of the i-th position read; null: not wanted
   std::int64_t score_stride;  ///< >= width
   float* log_sum_exp;         ///< [n_heads]
   float* out;                 ///< [n_heads, head_dim]
@@ -49,7 +49,8 @@ struct ScoreRow {
   float* log_sum_exp;         ///< [n_heads]
 };
 
-/// prob[h, i] = exp(score[h, i] - log_sum_exp[h]) for i < count; the sum over a head's i is 1 within rounding.
+/// prob[h, i] = exp(score[h, i] - log_sum_exp[h]) for i < count; the sum over a head's i is 1 within
+/// rounding.
 struct ProbRow {
   const float* score;        ///< [n_heads, stride]
   const float* log_sum_exp;  ///< [n_heads]

@@ -9,6 +9,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/cpu/kv_rows.h"
 #include "kernels/cpu/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -22,66 +23,8 @@ HWY_BEFORE_NAMESPACE();
 namespace tide::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-constexpr std::size_t kBlock = 64;
 constexpr int kMaxHeads = kLanes >= 16 ? 4 : 2;  // heads a register tile
 constexpr std::size_t kMaxChunks = 4;            // vectors of a V row a register tile
-
-/// Finds K or V rows of one KV head.
-class RowFinder {
- public:
-  RowFinder(const AttentionSpan& span, bool value) : span_(span) {
-    const KvView& kv = *span.kv;
-    const std::size_t element = size_of(kv.dtype);
-    row_bytes_ = static_cast<std::size_t>(kv.head_dim) * element;
-    for (int s = 0; s < 2; ++s) {
-      const KvSegment& segment = kv.segment[s];
-      base_[s] = static_cast<const char*>(value ? segment.v : segment.k);
-      if (segment.count > 0)
-        base_[s] += static_cast<std::size_t>(span.kv_head * segment.head_stride) * element;
-      begin_[s] = segment.begin;
-    }
-    second_from_ = kv.segment[1].count > 0 ? kv.segment[1].begin : std::numeric_limits<std::int64_t>::max();
-  }
-
-  /// Row pointers of a block's positions; the last one repeats up to a multiple of 4. Returns how many
-  /// are real, 0 past the end.
-  std::size_t find(std::size_t block, const char** row) const {
-    const std::int64_t first = static_cast<std::int64_t>(block * kBlock);
-    if (first >= span_.count) return 0;
-    const std::size_t n = static_cast<std::size_t>(std::min<std::int64_t>(kBlock, span_.count - first));
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::int64_t at = first + static_cast<std::int64_t>(i);
-      const std::int64_t position = span_.position ? span_.position[at] : span_.begin + at;
-      const int s = position >= second_from_ ? 1 : 0;
-      row[i] = base_[s] + static_cast<std::size_t>(position - begin_[s]) * row_bytes_;
-    }
-    for (std::size_t i = n; i % 4 != 0; ++i) row[i] = row[n - 1];
-    return n;
-  }
-
-  HWY_INLINE void prefetch(const char* row) const {
-    for (std::size_t byte = 0; byte < row_bytes_; byte += 64) hwy::Prefetch(row + byte);
-  }
-
- private:
-  const AttentionSpan& span_;
-  const char* base_[2];
-  std::int64_t begin_[2];
-  std::int64_t second_from_;
-  std::size_t row_bytes_;
-};
-
-/// Visits the blocks in order: visit(block, rows, n, ahead, n_ahead) with the rows of the next block.
-template <typename Visit>
-HWY_INLINE void for_each_block(const RowFinder& finder, const Visit& visit) {
-  const char* row[2][kBlock];
-  std::size_t n = finder.find(0, row[0]);
-  for (std::size_t block = 0; n > 0; ++block) {
-    const std::size_t n_ahead = finder.find(block + 1, row[(block + 1) % 2]);
-    visit(block, row[block % 2], n, row[(block + 1) % 2], n_ahead);
-    n = n_ahead;
-  }
-}
 
 /// A row's layout in vectors. The last chunk of an odd head_dim is shorter than a vector.
 struct Chunks {
@@ -127,34 +70,34 @@ HWY_INLINE void dots(const Chunks& chunks, const float* query, const char* const
 
 /// Scores of one block for kHeads heads. score: [kHeads, stride].
 template <typename T, int kHeads>
-HWY_NOINLINE void score_block(const Chunks& chunks, const float* query, const char* const* row, std::size_t n,
-                              float scale, float* score, std::size_t stride) {
-  for (std::size_t i = 0; i < n; i += 4) {
+HWY_NOINLINE void score_block(const Chunks& chunks, const float* query, const Rows& rows, float scale,
+                              float* score, std::size_t stride) {
+  for (std::size_t i = 0; i < rows.n; i += 4) {
     float dot[kHeads * 4];
-    dots<T, kHeads>(chunks, query, row + i, scale, dot);
-    const std::size_t real = std::min<std::size_t>(4, n - i);
+    if (i % kAhead == 0) rows.prefetch(i, kAhead);
+    dots<T, kHeads>(chunks, query, rows.row + i, scale, dot);
+    const std::size_t real = std::min<std::size_t>(4, rows.n - i);
     for (std::size_t h = 0; h < kHeads; ++h) {
-      if (real == 4) {
-        std::memcpy(score + h * stride + i, dot + h * 4, 4 * sizeof(float));
-      } else {
-        std::memcpy(score + h * stride + i, dot + h * 4, real * sizeof(float));
-      }
+      float* to = score + h * stride + i;
+      real == 4 ? std::memcpy(to, dot + h * 4, 4 * sizeof(float))
+                : std::memcpy(to, dot + h * 4, real * sizeof(float));
     }
   }
 }
 
 /// acc[h, 0 .. kChunks vectors] += weight[h, p] * row[p] for the block's rows, in order of p.
 template <typename T, int kHeads, std::size_t kChunks>
-HWY_NOINLINE void weigh_block(const char* const* row, std::size_t n, std::size_t at, const float* weight,
-                              float* out, std::size_t pitch) {
+HWY_NOINLINE void weigh_block(const Rows& rows, std::size_t at, const float* weight, float* out,
+                              std::size_t pitch) {
   using Raw = typename T::Raw;
   const F d;
   V acc[kHeads][kChunks];
   for (std::size_t h = 0; h < kHeads; ++h) {
     for (std::size_t c = 0; c < kChunks; ++c) acc[h][c] = hn::Load(d, out + h * pitch + at + c * kLanes);
   }
-  for (std::size_t p = 0; p < n; ++p) {
-    const Raw* v_row = reinterpret_cast<const Raw*>(row[p]) + at;
+  for (std::size_t p = 0; p < rows.n; ++p) {
+    const Raw* v_row = reinterpret_cast<const Raw*>(rows.row[p]) + at;
+    if (p % kAhead == 0) rows.prefetch(p, kAhead);
     V v[kChunks];
     for (std::size_t c = 0; c < kChunks; ++c) v[c] = T::load(v_row + c * kLanes);
     for (std::size_t h = 0; h < kHeads; ++h) {
@@ -169,12 +112,11 @@ HWY_NOINLINE void weigh_block(const char* const* row, std::size_t n, std::size_t
 
 /// The same for the last, shorter chunk of one head.
 template <typename T>
-void weigh_rest(const char* const* row, std::size_t n, std::size_t at, std::size_t rest, const float* weight,
-                float* out) {
+void weigh_rest(const Rows& rows, std::size_t at, std::size_t rest, const float* weight, float* out) {
   const F d;
   V acc = hn::Load(d, out + at);
-  for (std::size_t p = 0; p < n; ++p) {
-    const V v = load_partial<T>(reinterpret_cast<const typename T::Raw*>(row[p]) + at, rest);
+  for (std::size_t p = 0; p < rows.n; ++p) {
+    const V v = load_partial<T>(reinterpret_cast<const typename T::Raw*>(rows.row[p]) + at, rest);
     acc = hn::MulAdd(hn::Set(d, weight[p]), v, acc);
   }
   hn::Store(acc, d, out + at);
@@ -258,21 +200,12 @@ template <typename T>
 void score_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder& k_rows,
                 const RowFinder& v_rows, const Buffers& b) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(span.kv->head_dim));
-  for_each_block(k_rows, [&](std::size_t block, const char* const* row, std::size_t n,
-                             const char* const* ahead, std::size_t n_ahead) {
-    if (block == 0) {
-      for (std::size_t i = 0; i < n; ++i) k_rows.prefetch(row[i]);
-    }
-    for (std::size_t i = 0; i < n_ahead; ++i) k_rows.prefetch(ahead[i]);
-    if (n_ahead == 0 && span.out) {
-      const char* v_row[kBlock];
-      const std::size_t n_v = v_rows.find(0, v_row);
-      for (std::size_t i = 0; i < n_v; ++i) v_rows.prefetch(v_row[i]);
-    }
+  for_each_block(k_rows, false, span.out ? &v_rows : nullptr, [&](std::size_t block, Rows rows) {
     for_each_head_tile(span.n_heads, [&](int h, auto heads) {
       const std::size_t first = static_cast<std::size_t>(h);
-      score_block<T, heads()>(chunks, b.query + first * chunks.padded(), row, n, scale,
+      score_block<T, heads()>(chunks, b.query + first * chunks.padded(), rows, scale,
                               b.score + first * b.stride + block * kBlock, b.stride);
+      rows.n_ahead = 0;  // asked for by the first tile
     });
   });
   for (std::size_t h = 0; h < static_cast<std::size_t>(span.n_heads); ++h) {
@@ -282,8 +215,7 @@ void score_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder
 
 /// One block of pass 2: weights in, V rows added up.
 template <typename T>
-HWY_INLINE void weigh_heads(const AttentionSpan& span, const Chunks& chunks, const char* const* row,
-                            std::size_t n, const Buffers& b) {
+HWY_INLINE void weigh_heads(const AttentionSpan& span, const Chunks& chunks, Rows rows, const Buffers& b) {
   const std::size_t pitch = chunks.padded();
   for_each_head_tile(span.n_heads, [&](int h, auto heads) {
     constexpr int kHeads = heads();
@@ -291,12 +223,13 @@ HWY_INLINE void weigh_heads(const AttentionSpan& span, const Chunks& chunks, con
     float* out = b.out + static_cast<std::size_t>(h) * pitch;
     std::size_t c = 0;
     for (; c + kMaxChunks <= chunks.whole; c += kMaxChunks) {
-      weigh_block<T, kHeads, kMaxChunks>(row, n, c * kLanes, weight, out, pitch);
+      weigh_block<T, kHeads, kMaxChunks>(rows, c * kLanes, weight, out, pitch);
+      rows.n_ahead = 0;  // asked for by the first tile
     }
-    for (; c < chunks.whole; ++c) weigh_block<T, kHeads, 1>(row, n, c * kLanes, weight, out, pitch);
+    for (; c < chunks.whole; ++c) weigh_block<T, kHeads, 1>(rows, c * kLanes, weight, out, pitch);
     if (chunks.rest == 0) return;
     for (std::size_t i = 0; i < kHeads; ++i) {
-      weigh_rest<T>(row, n, c * kLanes, chunks.rest, weight + i * kBlock, out + i * pitch);
+      weigh_rest<T>(rows, c * kLanes, chunks.rest, weight + i * kBlock, out + i * pitch);
     }
   });
 }
@@ -315,11 +248,9 @@ void weigh_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder
   };
   if (span.out) {
     std::fill(b.out, b.out + heads * chunks.padded(), 0.0f);
-    for_each_block(v_rows, [&](std::size_t block, const char* const* row, std::size_t n,
-                               const char* const* ahead, std::size_t n_ahead) {
-      for (std::size_t i = 0; i < n_ahead; ++i) v_rows.prefetch(ahead[i]);
-      exp_heads(block, n);
-      weigh_heads<T>(span, chunks, row, n, b);
+    for_each_block(v_rows, true, nullptr, [&](std::size_t block, const Rows& rows) {
+      exp_heads(block, rows.n);
+      weigh_heads<T>(span, chunks, rows, b);
     });
   } else {
     const std::size_t count = static_cast<std::size_t>(span.count);
