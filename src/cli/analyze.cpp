@@ -1,9 +1,10 @@
 // analyze: recordings -> overlap, recall, mass, persistence, head map; CSV, PNG, SVG, report.html.
 
+#include "analysis/analyze.h"
+
 #include <cstdio>
 #include <memory>
 
-#include "analysis/analyze.h"
 #include "analysis/findings.h"
 #include "analysis/presentation.h"
 #include "analysis/report.h"
@@ -78,7 +79,8 @@ void run(Options& options, const CLI::App& command) {
   analysis::write_tables(options.out, result);
   if (!options.no_figures) {
     analysis::write_analysis_figures(options.out, result, findings);
-    analysis::write_recording_report(options.out / "report.html", analysis::recording_report(result, findings));
+    analysis::write_recording_report(options.out / "report.html",
+                                     analysis::recording_report(result, findings));
   }
   write_text_atomically(options.out / "summary.json", summary);
   tell(options, findings, summary);
@@ -88,15 +90,29 @@ void add_measure_options(CLI::App& command, analysis::AnalysisOptions& options) 
   const auto group = "Measures";
   const auto count = CLI::Range(0, 1 << 30);
   command.add_option("--k", options.k_list, "Sizes of the top-k sets, comma-separated")
-      ->delimiter(',')->capture_default_str()->group(group);
-  command.add_option("--exclude-sinks", options.excluded.sinks, "First positions left out of every set (positions)")
-      ->check(count)->capture_default_str()->group(group);
-  command.add_option("--exclude-recent", options.excluded.recent, "Last positions left out of every set (positions)")
-      ->check(count)->capture_default_str()->group(group);
-  command.add_flag("--exclude-forced", options.exclude_forced, "Recorded sets without their sinks and recent window")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--exclude-sinks", options.excluded.sinks,
+                  "First positions left out of every set (positions)")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--exclude-recent", options.excluded.recent,
+                  "Last positions left out of every set (positions)")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_flag("--exclude-forced", options.exclude_forced,
+                "Recorded sets without their sinks and recent window")
       ->group(group);
   command.add_option("--max-distance", options.max_distance, "Largest distance of persistence (steps)")
-      ->check(CLI::Range(1, 4096))->capture_default_str()->group(group);
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--seed", options.seed, "Seed of the bootstrap")->capture_default_str()->group(group);
 }
 
@@ -105,12 +121,22 @@ void add_map_options(CLI::App& command, Options& options) {
   const auto count = CLI::Range(0, 1 << 30);
   auto& measures = options.analysis;
   command.add_option("--unit", measures.unit, "Heads that are mapped, also for recall and mass")
-      ->check(CLI::IsMember({"query_head", "kv_head"}))->capture_default_str()->group(group);
-  command.add_option("--map-k", measures.map_k, "Top-k whose mass decides")->capture_default_str()->group(group);
-  command.add_option("--map-exclude-sinks", measures.map_excluded.sinks, "First positions the map leaves out")
-      ->check(count)->capture_default_str()->group(group);
-  command.add_option("--map-exclude-recent", measures.map_excluded.recent, "Last positions the map leaves out")
-      ->check(count)->capture_default_str()->group(group);
+      ->check(CLI::IsMember({"query_head", "kv_head"}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--map-k", measures.map_k, "Top-k whose mass decides")
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--map-exclude-sinks", measures.map_excluded.sinks, "First positions the map leaves out")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--map-exclude-recent", measures.map_excluded.recent, "Last positions the map leaves out")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--map", options.map, "Measure this head map instead of making one")->group(group);
 }
 
