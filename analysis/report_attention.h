@@ -1,7 +1,11 @@
 #pragma once
 // Attention maps of a recording, made small enough for a page: 8 bits a value on a log scale, thinned.
 
+#include <cstdint>
 #include <string>
+#include <vector>
+
+#include "record/reader.h"
 
 namespace tide::analysis {
 
@@ -32,7 +36,7 @@ struct AttentionView {
 };
 
 /// Bytes that the maps of one view may take before base64.
-inline constexpr std::int64_t kAttentionBytes = 8'000'000;
+inline constexpr std::int64_t kAttentionBytes = 9'000'000;
 
 /// Reads what fits `max_bytes`: steps are thinned first (to 16), then positions are joined, then heads
 /// and layers are left out; `notes` says so. A recording without maps gives a view without layers.
