@@ -26,6 +26,9 @@ std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan,
   return work;
 }
 
+/// Memory that the prompts of samples in work may take together; one prompt is always taken in.
+constexpr std::size_t kPromptBytes = std::size_t{1} << 30;
+
 /// Hands out the jobs of one sample after the other, so that a batch stays full across samples.
 class Engine {
  public:
@@ -58,18 +61,32 @@ class Engine {
   }
 
   std::optional<DecodeJob> next_job() {
-    if (hooks_.interrupted && hooks_.interrupted()) jobs_.clear(), next_sample_ = plan_.samples.size();
-    while (jobs_.empty() && next_sample_ < plan_.samples.size()) open(plan_.samples[next_sample_++]);
+    if (hooks_.interrupted && hooks_.interrupted()) {
+      jobs_.clear();
+      next_sample_ = plan_.samples.size();
+    }
+    while (jobs_.empty() && next_sample_ < plan_.samples.size() && has_room()) {
+      open(plan_.samples[next_sample_++]);
+    }
     if (jobs_.empty()) return std::nullopt;
     DecodeJob job = std::move(jobs_.front());
     jobs_.pop_front();
     return job;
   }
 
+  /// Whether one more prompt, as large as the last one, fits beside those whose rows are being decoded.
+  bool has_room() {
+    std::erase_if(in_work_, [](const auto& prompt) { return prompt.expired(); });
+    std::size_t bytes = 0, last = 0;
+    for (const auto& prompt : in_work_) bytes += last = prompt.lock()->rows->bytes();
+    return bytes + last <= kPromptBytes;
+  }
+
   void open(const SweepPlan::SampleRef& sample) {
     const auto policies = missing(sample);
     if (policies.empty()) return;
     const auto work = prepare(decoder_, plan_, sample);
+    in_work_.push_back(work->prompt);
     jobs_.push_back(reference_job(work, plan_.full));
     for (const Policy& policy : policies) {
       add_row_jobs(
@@ -94,6 +111,7 @@ class Engine {
   const SweepHooks& hooks_;
   SweepOutcome outcome_;
   std::deque<DecodeJob> jobs_;
+  std::vector<std::weak_ptr<const Prompt>> in_work_;
   std::size_t next_sample_ = 0;
 };
 
