@@ -154,4 +154,10 @@ std::vector<std::string> read_texts(const OpenDataset& dataset, const std::strin
   return texts;
 }
 
+bool is_compressed(hid_t file, const std::string& path) {
+  const h5::Handle dataset(H5Dopen2(file, path.c_str(), H5P_DEFAULT));
+  const h5::Handle properties(H5Dget_create_plist(dataset.get()));
+  return H5Pget_nfilters(properties.get()) > 0;
+}
+
 }  // namespace tide::record

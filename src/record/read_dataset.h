@@ -40,4 +40,7 @@ std::uint64_t checked_elements(const OpenDataset& dataset, const std::string& fi
 std::vector<std::string> read_texts(const OpenDataset& dataset, const std::string& file_name, hsize_t begin,
                                     hsize_t count);
 
+/// Whether a dataset is stored through a filter.
+bool is_compressed(hid_t file, const std::string& path);
+
 }  // namespace tide::record

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <ctime>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -27,15 +26,6 @@ using record::StepBlock;
 namespace {
 
 constexpr std::size_t kPrefillJobs = 2;
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 Layout make_layout(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
                    std::int64_t max_steps) {
@@ -92,7 +82,7 @@ FileFacts make_facts(const RecordingOrigin& origin) {
   facts.info.placement = origin.placement;
   facts.info.config_toml = origin.config_toml;
   facts.info.seed = origin.seed;
-  facts.info.created = utc_now();
+  facts.info.created = record::utc_now();
   facts.prompt_ids = origin.prompt_ids;
   facts.prompt_strings = origin.prompt_strings;
   facts.prompt_strings.resize(origin.prompt_ids.size());

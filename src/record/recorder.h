@@ -71,7 +71,7 @@ class Recorder final : public DecodeObserver {
 
 /// An exported dump as a recording: attention of a program that is not ours.
 struct ImportedAttention {
-  std::string model_name;
+  std::string model_name, config_toml;
   int n_layers = 0, n_heads = 0, n_kv_heads = 0;
   std::int64_t steps = 0, positions = 0;
   std::vector<std::vector<float>> prob;  ///< by layer: [steps, n_heads, positions]

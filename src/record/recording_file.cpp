@@ -1,6 +1,7 @@
 #include "record/recording_file.h"
 
 #include <algorithm>
+#include <ctime>
 #include <limits>
 
 #include "base/file.h"
@@ -21,6 +22,15 @@ std::string storable_text(const std::string& bytes) {
 }
 
 }  // namespace
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
 
 void RecordingFile::append_texts(std::int64_t first, const std::vector<std::string>& bytes) {
   std::vector<std::string> texts;

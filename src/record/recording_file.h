@@ -22,6 +22,9 @@ struct FileFacts {
   std::string hash_algorithm = "XXH3-64";     ///< of /steps/logits_hash
 };
 
+/// Now, as the attribute `created` has it: 2026-01-31T12:00:00Z.
+std::string utc_now();
+
 class RecordingFile {
  public:
   /// Creates `path.part`, replacing a stale one, with every dataset empty. Throws InputError when the

@@ -18,21 +18,6 @@ std::int64_t written_chunks(const Layout& layout, std::int64_t kv_len, std::int6
   return (last + layout.kv_chunk - 1) / layout.kv_chunk;
 }
 
-/// `prob`: [n_heads, stride] by position.
-void fill_dense(const Layout& layout, const float* prob, std::int64_t stride, std::int64_t kv_len, std::int64_t slot,
-                HalfMap& map) {
-  const std::int64_t n_chunks = written_chunks(layout, kv_len, slot);
-  for (std::int64_t head = 0; head < layout.n_heads; ++head) {
-    for (std::int64_t c = 0; c < n_chunks; ++c) {
-      std::uint16_t* row = map.row(c, slot, head);
-      const std::int64_t begin = c * layout.kv_chunk;
-      const std::int64_t count = std::clamp<std::int64_t>(kv_len - begin, 0, layout.kv_chunk);
-      to_half(prob + head * stride + begin, count, row);
-      std::fill(row + count, row + layout.kv_chunk, std::uint16_t{0});
-    }
-  }
-}
-
 /// `prob`: [n_heads, stride], i-th weight of the head's set.
 void fill_sparse(const Layout& layout, const LayerEvent& event, std::int64_t slot, HalfMap& map) {
   const PositionSets& read = *event.read;
@@ -99,6 +84,20 @@ void fill_sets(const LayerEvent& event, StepSets& sets) {
 
 }  // namespace
 
+void fill_map(const Layout& layout, const float* prob, std::int64_t stride, std::int64_t kv_len, std::int64_t slot,
+              HalfMap& map) {
+  const std::int64_t n_chunks = written_chunks(layout, kv_len, slot);
+  for (std::int64_t head = 0; head < layout.n_heads; ++head) {
+    for (std::int64_t c = 0; c < n_chunks; ++c) {
+      std::uint16_t* row = map.row(c, slot, head);
+      const std::int64_t begin = c * layout.kv_chunk;
+      const std::int64_t count = std::clamp<std::int64_t>(kv_len - begin, 0, layout.kv_chunk);
+      to_half(prob + head * stride + begin, count, row);
+      std::fill(row + count, row + layout.kv_chunk, std::uint16_t{0});
+    }
+  }
+}
+
 void fill_layer(const Layout& layout, const LayerEvent& event, std::int64_t slot, LayerBlock& block) {
   TIDE_ASSERT(event.kv_len <= layout.kv_capacity());
   block.role[static_cast<std::size_t>(slot)] = static_cast<std::uint8_t>(event.role);
@@ -106,12 +105,12 @@ void fill_layer(const Layout& layout, const LayerEvent& event, std::int64_t slot
   TIDE_ASSERT(std::ssize(event.rows_read) == layout.n_kv_heads);
   std::copy(event.rows_read.begin(), event.rows_read.end(), block.rows_read.begin() + slot * layout.n_kv_heads);
   if (layout.prob && event.read == nullptr) {
-    fill_dense(layout, event.prob, event.prob_stride, event.kv_len, slot, block.prob);
+    fill_map(layout, event.prob, event.prob_stride, event.kv_len, slot, block.prob);
   } else if (layout.prob) {
     fill_sparse(layout, event, slot, block.prob);
   }
   if (layout.shadow) {
-    fill_dense(layout, event.shadow_prob, event.shadow_stride, event.kv_len, slot, block.shadow);
+    fill_map(layout, event.shadow_prob, event.shadow_stride, event.kv_len, slot, block.shadow);
   }
   if (layout.top_k > 0) fill_top(layout, event, slot, block);
   fill_sets(event, block.sets[static_cast<std::size_t>(slot)]);
