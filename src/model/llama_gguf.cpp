@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <functional>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
 #include "base/float16.h"
+#include "model/printable.h"
 
 namespace tide {
 
@@ -51,37 +52,54 @@ void run_copy(const RowCopy& copy) {
   }
 }
 
+/// A matrix of the file that becomes some rows of ours.
+struct Part {
+  std::string name;
+  std::int64_t rows;
+  std::int64_t permuted_head_dim = 0;
+};
+
 /// Collects the copies of a whole model, then runs them on a few threads.
 class Loader {
  public:
   Loader(const GgufFile& file, kernels::DType dtype) : file_(file), dtype_(dtype) {}
 
-  at::Tensor matrix(std::int64_t rows, std::int64_t columns) const {
-    return at::empty({rows, columns}, dtype_ == kernels::DType::f32 ? at::kFloat : at::kBFloat16);
-  }
-
-  /// Fills rows [first_row, first_row + rows) of `to`.
-  void add(const std::string& name, const at::Tensor& to, std::int64_t first_row, std::int64_t rows,
-           std::int64_t permuted_head_dim = 0) {
-    const std::array<std::int64_t, 2> shape = {rows, to.size(1)};
-    const GgufTensor& from = file_.tensor(name, shape);
-    auto* base = static_cast<std::byte*>(to.data_ptr()) + first_row * to.size(1) * to.element_size();
-    for (std::int64_t row = 0; row < rows; row += kRowsATask) {
-      copies_.push_back({&from, base, dtype_, row, std::min(kRowsATask, rows - row), permuted_head_dim});
+  /// Tensors of the same width, one below the other. Shapes are checked before anything is allocated:
+  /// a forged size must not ask for terabytes.
+  at::Tensor stacked(const std::vector<Part>& parts, std::int64_t columns) {
+    std::int64_t rows = 0;
+    for (const Part& part : parts) {
+      tensor(part.name, std::array{part.rows, columns});
+      rows += part.rows;
     }
+    at::Tensor to = at::empty({rows, columns}, dtype_ == kernels::DType::f32 ? at::kFloat : at::kBFloat16);
+    std::int64_t first_row = 0;
+    for (const Part& part : parts) {
+      add(part, static_cast<std::byte*>(to.data_ptr()) + first_row * columns * to.element_size());
+      first_row += part.rows;
+    }
+    return to;
   }
 
   at::Tensor whole(const std::string& name, std::int64_t rows, std::int64_t columns) {
-    at::Tensor to = matrix(rows, columns);
-    add(name, to, 0, rows);
-    return to;
+    return stacked({{name, rows}}, columns);
   }
 
   at::Tensor vector(const std::string& name, std::int64_t size) {
+    const GgufTensor& from = tensor(name, std::array{size});
     at::Tensor to = at::empty({size}, at::kFloat);
-    const std::array<std::int64_t, 1> shape = {size};
-    dequantise_rows(file_.tensor(name, shape), 0, 1, to.data_ptr<float>());
+    dequantise_rows(from, 0, 1, to.data_ptr<float>());
     return to;
+  }
+
+  /// Refuses tensors that nobody asked for (biases, say): without them the arithmetic would be another.
+  void refuse_unused() const {
+    for (const auto& [name, tensor] : file_.tensors()) {
+      if (!used_.contains(name)) {
+        fail_input("{}: tensor {} has no place in the supported llama architecture", file_.path().string(),
+                   printable(name));
+      }
+    }
   }
 
   void run() {
@@ -104,9 +122,23 @@ class Loader {
   }
 
  private:
+  template <std::size_t N>
+  const GgufTensor& tensor(const std::string& name, const std::array<std::int64_t, N>& shape) {
+    used_.insert(name);
+    return file_.tensor(name, shape);
+  }
+
+  void add(const Part& part, std::byte* to) {
+    const GgufTensor& from = file_.tensors().at(part.name);
+    for (std::int64_t row = 0; row < part.rows; row += kRowsATask) {
+      copies_.push_back({&from, to, dtype_, row, std::min(kRowsATask, part.rows - row), part.permuted_head_dim});
+    }
+  }
+
   const GgufFile& file_;
   kernels::DType dtype_;
   std::vector<RowCopy> copies_;
+  std::set<std::string> used_;
 };
 
 LayerWeights add_layer(Loader& loader, const ModelConfig& config, int layer) {
@@ -115,15 +147,13 @@ LayerWeights add_layer(Loader& loader, const ModelConfig& config, int layer) {
   const std::int64_t q_rows = config.n_heads * head_dim, kv_rows = config.n_kv_heads * head_dim;
   LayerWeights weights;
   weights.attention_norm = loader.vector(prefix + "attn_norm.weight", hidden);
-  weights.qkv = loader.matrix(q_rows + 2 * kv_rows, hidden);
-  loader.add(prefix + "attn_q.weight", weights.qkv, 0, q_rows, head_dim);
-  loader.add(prefix + "attn_k.weight", weights.qkv, q_rows, kv_rows, head_dim);
-  loader.add(prefix + "attn_v.weight", weights.qkv, q_rows + kv_rows, kv_rows);
+  weights.qkv = loader.stacked({{prefix + "attn_q.weight", q_rows, head_dim},
+                                {prefix + "attn_k.weight", kv_rows, head_dim},
+                                {prefix + "attn_v.weight", kv_rows}},
+                               hidden);
   weights.output = loader.whole(prefix + "attn_output.weight", hidden, q_rows);
   weights.ffn_norm = loader.vector(prefix + "ffn_norm.weight", hidden);
-  weights.gate_up = loader.matrix(2 * ffn, hidden);
-  loader.add(prefix + "ffn_gate.weight", weights.gate_up, 0, ffn);
-  loader.add(prefix + "ffn_up.weight", weights.gate_up, ffn, ffn);
+  weights.gate_up = loader.stacked({{prefix + "ffn_gate.weight", ffn}, {prefix + "ffn_up.weight", ffn}}, hidden);
   weights.down = loader.whole(prefix + "ffn_down.weight", hidden, ffn);
   return weights;
 }
@@ -141,7 +171,7 @@ void refuse_unsupported(const GgufFile& file) {
   const std::string path = file.path().string();
   if (file.has("llama.rope.scaling.type") && file.text("llama.rope.scaling.type") != "none") {
     fail_input("{}: llama.rope.scaling.type is '{}', supported is 'none'", path,
-               file.text("llama.rope.scaling.type"));
+               printable(file.text("llama.rope.scaling.type")));
   }
   if (file.tensors().contains("rope_freqs.weight")) {
     fail_input("{}: tensor rope_freqs.weight asks for scaled rotary frequencies, which are not supported", path);
@@ -160,7 +190,8 @@ ModelConfig read_llama_config(const GgufFile& file) {
   ModelConfig config;
   config.architecture = file.text("general.architecture");
   if (config.architecture != "llama") {
-    fail_input("{}: general.architecture is '{}', supported is 'llama'", path, config.architecture);
+    fail_input("{}: general.architecture is '{}', supported is 'llama'", path,
+               printable(config.architecture));
   }
   refuse_unsupported(file);
   config.name = file.has("general.name") ? file.text("general.name") : file.path().stem().string();
@@ -199,6 +230,7 @@ std::unique_ptr<Weights> read_llama_weights(const GgufFile& file, const ModelCon
   for (int layer = 0; layer < config.n_layers; ++layer) {
     weights->layers.push_back(add_layer(loader, config, layer));
   }
+  loader.refuse_unused();
   loader.run();
   return weights;
 }
