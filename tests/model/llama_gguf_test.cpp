@@ -58,7 +58,9 @@ TEST_F(LlamaGguf, HasTheConfigurationOfItsMetadata) {
 
 TEST_F(LlamaGguf, DecodesLikeAnyModel) {
   Decoder decoder(load(), {.n_threads = 1});
-  EXPECT_EQ(decode(decoder, decoder.prefill(random_ids(20, 1)), policy_of("tidal:budget=8,select=2"), 3).ids.size(), 3u);
+  EXPECT_EQ(
+      decode(decoder, decoder.prefill(random_ids(20, 1)), policy_of("tidal:budget=8,select=2"), 3).ids.size(),
+      3u);
 }
 
 TEST_F(LlamaGguf, PutsTheHalvesOfARotaryPairBackInOrder) {
@@ -104,7 +106,8 @@ TEST_F(LlamaGguf, TiesTheHeadToTheEmbeddingOnlyWithoutOne) {
 }
 
 TEST_F(LlamaGguf, WithAMissingTensorIsRefusedByItsName) {
-  for (const char* name : {"token_embd.weight", "output_norm.weight", "blk.4.attn_k.weight", "blk.0.ffn_down.weight"}) {
+  for (const char* name :
+       {"token_embd.weight", "output_norm.weight", "blk.4.attn_k.weight", "blk.0.ffn_down.weight"}) {
     file_ = tiny_gguf();
     file_.tensors.erase(name);
     expect_refused(name);
@@ -134,7 +137,8 @@ TEST_F(LlamaGguf, WithForgedSizesIsRefusedBeforeAnythingIsAllocated) {
     for (const std::uint32_t value : {0u, 1u << 29, 0xFFFFFFFFu}) {
       file_ = tiny_gguf();
       file_.metadata.erase("llama.rope.dimension_count");
-      if (std::string(key) == "llama.attention.head_count") file_.metadata.erase("llama.attention.head_count_kv");
+      if (std::string(key) == "llama.attention.head_count")
+        file_.metadata.erase("llama.attention.head_count_kv");
       file_.metadata[key] = value;
       expect_input_error([&] { load(); }, path_.string());
     }

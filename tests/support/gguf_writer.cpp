@@ -5,46 +5,31 @@
 #include <fstream>
 #include <random>
 
+#include "tests/model/gguf_builder.h"
 #include "tests/support/tiny_model.h"
 
 namespace tide::testing {
 
 namespace {
 
-constexpr std::uint64_t kAlignment = 32;
-
-class Bytes {
- public:
-  template <typename T>
-  void number(T value) {
-    text_.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  void text(const std::string& value) {
-    number<std::uint64_t>(value.size());
-    text_ += value;
-  }
-  void align() { text_.resize((text_.size() + kAlignment - 1) / kAlignment * kAlignment, '\0'); }
-  std::string text_;
-};
+constexpr std::size_t kAlignment = 32;
+constexpr std::uint32_t kTensorF32 = 0;
 
 // Value kinds by their number in the file.
 enum : std::uint32_t { kUint32 = 4, kInt32 = 5, kFloat32 = 6, kString = 8, kArray = 9 };
 
 struct WriteValue {
-  Bytes& to;
-  void operator()(std::uint32_t value) const { to.number<std::uint32_t>(kUint32), to.number(value); }
-  void operator()(float value) const { to.number<std::uint32_t>(kFloat32), to.number(value); }
-  void operator()(const std::string& value) const { to.number<std::uint32_t>(kString), to.text(value); }
+  GgufBytes& to;
+  void operator()(std::uint32_t value) const { to.u32(kUint32).put(value); }
+  void operator()(float value) const { to.u32(kFloat32).put(value); }
+  void operator()(const std::string& value) const { to.u32(kString).str(value); }
   void operator()(const std::vector<std::string>& values) const {
-    head(kString, values.size());
-    for (const std::string& value : values) to.text(value);
+    to.u32(kArray).u32(kString).u64(values.size());
+    for (const std::string& value : values) to.str(value);
   }
   void operator()(const std::vector<std::int32_t>& values) const {
-    head(kInt32, values.size());
-    for (const std::int32_t value : values) to.number(value);
-  }
-  void head(std::uint32_t kind, std::uint64_t count) const {
-    to.number<std::uint32_t>(kArray), to.number(kind), to.number(count);
+    to.u32(kArray).u32(kInt32).u64(values.size());
+    for (const std::int32_t value : values) to.put(value);
   }
 };
 
@@ -64,29 +49,22 @@ void add_tokenizer(GgufWriter& file) {
 }  // namespace
 
 void GgufWriter::write(const std::filesystem::path& path) const {
-  Bytes head, data;
-  head.text_ = "GGUF";
-  head.number<std::uint32_t>(3);
-  head.number<std::uint64_t>(tensors.size());
-  head.number<std::uint64_t>(metadata.size());
+  GgufBytes head, data;
+  head.header(tensors.size(), metadata.size());
   for (const auto& [key, value] : metadata) {
-    head.text(key);
+    head.str(key);
     std::visit(WriteValue{head}, value);
   }
   for (const auto& [name, tensor] : tensors) {
-    head.text(name);
-    head.number<std::uint32_t>(static_cast<std::uint32_t>(tensor.shape.size()));
+    head.str(name).u32(tensor.shape.size());
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size) {  // innermost first
-      head.number<std::uint64_t>(static_cast<std::uint64_t>(*size));
+      head.u64(static_cast<std::uint64_t>(*size));
     }
-    head.number<std::uint32_t>(0);  // F32
-    data.align();
-    head.number<std::uint64_t>(data.text_.size());
-    for (const float value : tensor.data) data.number(value);
+    data.pad(kAlignment);
+    head.u32(kTensorF32).u64(data.bytes.size());
+    for (const float value : tensor.data) data.put(value);
   }
-  data.align();
-  head.align();
-  std::ofstream(path, std::ios::binary) << head.text_ << data.text_;
+  std::ofstream(path, std::ios::binary) << head.pad(kAlignment).bytes << data.pad(kAlignment).bytes;
 }
 
 GgufWriter tiny_gguf(std::uint64_t seed) {
