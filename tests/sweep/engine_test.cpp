@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/file.h"
@@ -92,6 +93,53 @@ TEST_F(Sweep, TheOutputIsThePolicysOwnGreedyAnswer) {
     const std::string line = csv_line({to_valid_utf8(model->tokenizer().decode(ids))});
     EXPECT_EQ(field(row, "output"), parse_csv_line(line).front());
   }
+}
+
+TEST_F(Sweep, TeacherForcedMeasuresEqualADirectComputation) {
+  const auto path = fresh_path("sweep_forced.csv");
+  run(path, 7);
+  const SweepPlan plan = tiny_plan(*model, kSpecs, 1, 1);
+  const Sample sample = plan.tasks.front()->sample(plan.samples.front().spec);
+  const auto prompt = decoder.prefill(sample.prompt_ids);
+  const auto n = static_cast<std::int64_t>(sample.answer_ids.size());
+  const auto softmax = [](const std::vector<float>& logits) {
+    std::vector<double> prob(logits.begin(), logits.end());
+    double sum = 0;
+    for (double& value : prob) sum += value = std::exp(value);
+    for (double& value : prob) value /= sum;
+    return prob;
+  };
+  const auto forced = [&](const PolicyPtr& policy) {
+    return decode(decoder, prompt, policy, n, nullptr, sample.answer_ids, sample.random_seed()).logits;
+  };
+  const auto full = forced(plan.full);
+  const auto rows = untimed_rows(path);
+  for (const auto& policy : plan.policies) {
+    const auto logits = forced(policy);
+    double logprob = 0, kl = 0, agree = 0;
+    for (std::size_t t = 0; t < logits.size(); ++t) {
+      const auto p = softmax(full[t]), q = softmax(logits[t]);
+      logprob += std::log(q[static_cast<std::size_t>(sample.answer_ids[t])]);
+      for (std::size_t i = 0; i < p.size(); ++i) kl += p[i] * std::log(p[i] / q[i]);
+      agree += argmax(full[t]) == argmax(logits[t]) ? 1 : 0;
+    }
+    const auto& row = rows.at("needle/0.2/0/" + policy->canonical());
+    const auto steps = static_cast<double>(n);
+    EXPECT_NEAR(parse_number(field(row, "answer_logprob"), "answer_logprob"), logprob / steps, 1e-4);
+    EXPECT_NEAR(parse_number(field(row, "kl"), "kl"), kl / steps, 1e-4);
+    EXPECT_NEAR(parse_number(field(row, "agree"), "agree"), agree / steps, 1e-5);
+  }
+}
+
+TEST_F(Sweep, RowsReadIsAMeanOverLayersAndSteps) {
+  const auto path = fresh_path("sweep_rows_read.csv");
+  run(path, 64);
+  const auto rows = untimed_rows(path);
+  EXPECT_EQ(field(rows.at("needle/0.2/0/" + policy_of("window:budget=40")->canonical()), "rows_read"), "40");
+  // Full attention at step t reads 420 + t rows.
+  const auto& full = rows.at("needle/0.2/0/full");
+  const double steps = parse_number(field(full, "tokens"), "tokens");
+  EXPECT_NEAR(parse_number(field(full, "rows_read"), "rows_read"), 420 + (steps - 1) / 2, 1e-3);
 }
 
 TEST_F(Sweep, AResumedRunEndsLikeAnUninterruptedOne) {
