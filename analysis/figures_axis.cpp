@@ -17,13 +17,15 @@ std::vector<double> linear_ticks(double low, double high, int most) {
   return ticks;
 }
 
-/// 1, 2, 5 of every decade when there are few decades, else whole decades.
+/// Round numbers of every decade, the fewer the more decades there are.
 std::vector<double> log_ticks(double low, double high, int most) {
   std::vector<double> ticks;
   const double decades = std::log10(high / low);
   for (double exponent = std::floor(std::log10(low)); exponent <= std::ceil(std::log10(high)); ++exponent) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
-      if (factor != 1.0 && decades * 3 > most) continue;
+    for (const double factor : {1.0, 1.5, 2.0, 3.0, 5.0, 7.0}) {
+      const bool coarse = factor == 1.0, medium = coarse || factor == 2.0 || factor == 5.0;
+      if (!coarse && decades * 3 > most) continue;
+      if (!medium && decades > 1.2) continue;
       const double value = factor * std::pow(10.0, exponent);
       if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) ticks.push_back(value);
     }

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::array<int, 6> kMarkers = {7, 8, 5, 12, 9, 4};  // filled and open by turns
 constexpr double kPlotWidth = 460, kPlotHeight = 330;
+constexpr std::size_t kMostIntervals =
+    24;  // more points: intervals at the front alone, or they hide everything
 
 /// Different values of a text field, in order of first appearance.
 std::vector<std::string> kinds(const std::vector<FrontierPoint>& points, std::string FrontierPoint::*field) {
@@ -110,18 +112,30 @@ struct Plot {
   std::size_t n_legend = 0;
 };
 
+bool is_crowded(const ScatterFrontier& figure) { return figure.points.size() > kMostIntervals; }
+
+std::string point_row(const FrontierPoint& point, const Axis& y_axis, bool interval) {
+  const auto end = [interval](const std::optional<double>& value, double middle) {
+    return interval ? value.value_or(middle) : middle;
+  };
+  return fmt::format("{:.9g} {:.9g} {:.9g} {:.9g} {:.9g} {:.9g}\n", point.x, point.y,
+                     end(point.x_low, point.x), end(point.x_high, point.x),
+                     std::max(end(point.y_low, point.y), y_axis.low),
+                     std::min(end(point.y_high, point.y), y_axis.high));
+}
+
 void add_points(const ScatterFrontier& figure, const std::vector<std::string>& groups,
-                const std::vector<std::string>& markers, const Axis& y_axis, Plot& plot) {
+                const std::vector<std::string>& markers, const std::vector<std::size_t>& front,
+                const Axis& y_axis, Plot& plot) {
+  const bool crowded = is_crowded(figure);
   for (std::size_t group = 0; group < std::max<std::size_t>(groups.size(), 1); ++group) {
     for (std::size_t marker = 0; marker < std::max<std::size_t>(markers.size(), 1); ++marker) {
       std::string rows;
-      for (const FrontierPoint& point : figure.points) {
+      for (std::size_t i = 0; i < figure.points.size(); ++i) {
+        const FrontierPoint& point = figure.points[i];
         if (point.reference || !std::isfinite(point.x) || !std::isfinite(point.y)) continue;
         if (place_of(groups, point.group) != group || place_of(markers, point.marker) != marker) continue;
-        rows += fmt::format("{:.9g} {:.9g} {:.9g} {:.9g} {:.9g} {:.9g}\n", point.x, point.y,
-                            point.x_low.value_or(point.x), point.x_high.value_or(point.x),
-                            std::max(point.y_low.value_or(point.y), y_axis.low),
-                            std::min(point.y_high.value_or(point.y), y_axis.high));
+        rows += point_row(point, y_axis, !crowded || std::find(front.begin(), front.end(), i) != front.end());
       }
       if (rows.empty()) continue;
       const std::string block = fmt::format("$p{}_{}", group, marker);
@@ -208,7 +222,7 @@ void write_frontier(const std::filesystem::path& stem, const ScatterFrontier& fi
   Plot plot;
   const std::string references = add_references(figure, plot);
   add_front(figure, front, plot);
-  add_points(figure, groups, markers, y, plot);
+  add_points(figure, groups, markers, front, y, plot);
   add_legend(groups, markers, plot);
 
   double legend = text_width("best for its cost", kSmallPoints);
@@ -218,21 +232,21 @@ void write_frontier(const std::filesystem::path& stem, const ScatterFrontier& fi
   for (const FrontierPoint& point : figure.points) {
     if (point.reference) legend = std::max(legend, text_width(point.label, kSmallPoints));
   }
+  const std::string subtitle = figure.subtitle + (is_crowded(figure) ? " (drawn for the front)" : "");
   Canvas canvas;
   canvas.left = 68;
   canvas.top = figure.subtitle.empty() ? 40 : 56;
   canvas.right = canvas.left + kPlotWidth;
   canvas.bottom = canvas.top + kPlotHeight;
-  canvas.width =
-      std::max({canvas.right + legend * 1.15 + 70, 28 + text_width(figure.title, kTitlePoints * 1.08),
-                28 + text_width(figure.subtitle, kSmallPoints)});
+  canvas.width = std::max({canvas.right + legend + 62, 28 + text_width(figure.title, kTitlePoints * 1.08),
+                           28 + text_width(subtitle, kSmallPoints)});
   canvas.height = canvas.bottom + 54;
 
   NamePlacer names(canvas, x, y);
   for (const FrontierPoint& point : figure.points) {
     if (std::isfinite(point.x) && std::isfinite(point.y)) names.keep_free(point);
   }
-  std::string body = frame_commands(canvas, figure.title, figure.subtitle, figure.x_label, figure.y_label);
+  std::string body = frame_commands(canvas, figure.title, subtitle, figure.x_label, figure.y_label);
   body += x.commands("x") + y.commands("y") + grid_commands() + references;
   body += legend_commands(canvas, plot.n_legend);
   for (const std::size_t i : front) body += names.label(figure.points[i], kInk);

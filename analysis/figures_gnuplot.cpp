@@ -154,7 +154,7 @@ double text_width(std::string_view text, double points) {
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) == 0x80u; };
   const auto characters =
       text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues));
-  return 0.62 * points * static_cast<double>(characters);
+  return 0.74 * points * static_cast<double>(characters);
 }
 
 std::string pixel_label(const Canvas& canvas, double x, double y, std::string_view text, double points,

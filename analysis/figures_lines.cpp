@@ -114,7 +114,7 @@ void write_line_chart(const std::filesystem::path& stem, const LineChart& chart,
   check(chart);
   double legend = 0;
   for (const LineSeries& series : chart.series)
-    legend = std::max(legend, text_width(series.name, kSmallPoints) * 1.15 + 60);
+    legend = std::max(legend, text_width(series.name, kSmallPoints) + 54);
   const bool with_legend = chart.series.size() > 1;
   Canvas canvas;
   canvas.left = 68;

@@ -8,18 +8,10 @@
 #include <vector>
 
 #include "analysis/report_attention.h"
+#include "analysis/report_plotly.h"
 #include "analysis/sweep_summary.h"
 
 namespace tide::analysis {
-
-/// Where the page finds plotly.js. Inlined (4.8 MB): the page is one file. Beside: the page names
-/// `plotly.min.js` in its own folder, where one copy is written unless it is there (many pages in one
-/// repository share it).
-enum class PlotlyPlace { inlined, beside };
-
-/// Path of plotly.min.js: environment variable TIDEGAUGE_PLOTLY, or that of the build. Throws InputError
-/// when there is no such file.
-std::filesystem::path plotly_path();
 
 /// A layer x layer matrix for one k.
 struct LayerMatrix {
@@ -69,7 +61,7 @@ void write_sweep_report(const std::filesystem::path& out_html, const SweepSummar
                         PlotlyPlace plotly = PlotlyPlace::inlined);
 
 /// Makes a page again from the data inside an existing one (a newer template, or another place for
-/// plotly.js). Throws InputError when `html` is no page of ours.
-void rewrite_report(const std::filesystem::path& html, PlotlyPlace plotly);
+/// plotly.js). Returns its findings. Throws InputError when `html` is no page of ours.
+std::vector<std::string> rewrite_report(const std::filesystem::path& html, PlotlyPlace plotly);
 
 }  // namespace tide::analysis

@@ -136,8 +136,14 @@ nlohmann::json read_page_data(const std::filesystem::path& html) {
   return data;
 }
 
-void rewrite_report(const std::filesystem::path& html, PlotlyPlace plotly) {
-  write_page(html, read_page_data(html), plotly);
+std::vector<std::string> rewrite_report(const std::filesystem::path& html, PlotlyPlace plotly) {
+  const nlohmann::json data = read_page_data(html);
+  write_page(html, data, plotly);
+  std::vector<std::string> findings;
+  for (const auto& finding : data.value("findings", nlohmann::json::array())) {
+    if (finding.is_string()) findings.push_back(finding.get<std::string>());
+  }
+  return findings;
 }
 
 }  // namespace tide::analysis

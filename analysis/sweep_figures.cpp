@@ -76,7 +76,7 @@ std::optional<ScatterFrontier> frontier_of(const Cell& cell, const Quality& qual
   figure.x_label = latency ? "decode latency (ms a token)" : "K/V rows read (per KV head, layer and step)";
   figure.y_label = quality.label;
   figure.log_x = !latency;
-  if (quality.factor == 100) figure.y_low = 0, figure.y_high = 100;
+  if (quality.factor == 100) figure.y_low = -3, figure.y_high = 103;
   for (const Configuration* c : cell.configurations) {
     if (latency && !c->latency) continue;
     const Estimate& value = c->*quality.estimate;
@@ -119,7 +119,7 @@ std::optional<LineChart> reselection_of(const Cell& cell, const Quality& quality
   chart.x_label = "re-selection layer";
   chart.y_label = quality.label;
   chart.intervals = LineChart::Intervals::bars;
-  if (quality.factor == 100) chart.y_low = 0, chart.y_high = 100;
+  if (quality.factor == 100) chart.y_low = -3, chart.y_high = 103;
   struct Line {
     LineSeries series;
     std::map<int, Estimate> at;

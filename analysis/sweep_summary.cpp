@@ -125,7 +125,7 @@ SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<Lat
   return summary;
 }
 
-SweepSummary summarise_sweep(const std::filesystem::path& run_folder) {
+SweepSummary summarise_sweep(const std::filesystem::path& run_folder, PlotlyPlace plotly) {
   const auto rows = read_results(run_folder / "results.csv");
   if (rows.empty()) fail_input("{}: no rows", (run_folder / "results.csv").string());
   std::vector<LatencyRow> latencies;
@@ -135,7 +135,7 @@ SweepSummary summarise_sweep(const std::filesystem::path& run_folder) {
   summary.title = "Sweep " + std::filesystem::absolute(run_folder).lexically_normal().filename().string();
   write_text_atomically(run_folder / "summary.json", summary_json(summary));
   write_sweep_figures(run_folder, summary);
-  write_sweep_report(run_folder / "report.html", summary);
+  write_sweep_report(run_folder / "report.html", summary, plotly);
   return summary;
 }
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "analysis/report_plotly.h"
+
 namespace tide::analysis {
 
 /// One row of results.csv. Numbers that a row leaves empty are NaN.
@@ -87,6 +89,7 @@ std::string summary_json(const SweepSummary& summary);
 
 /// Reads a run's folder (results.csv, latency.csv when there) and writes summary.json, frontier figures
 /// (PNG, SVG) and report.html into it. Throws InputError, WorkError.
-SweepSummary summarise_sweep(const std::filesystem::path& run_folder);
+SweepSummary summarise_sweep(const std::filesystem::path& run_folder,
+                             PlotlyPlace plotly = PlotlyPlace::inlined);
 
 }  // namespace tide::analysis

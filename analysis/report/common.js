@@ -56,7 +56,7 @@ function plot(node, make) {
   const axis = {gridcolor: css("grid"), zerolinecolor: css("grid"), linecolor: css("line"), ticks: "outside", tickcolor: css("line"), automargin: true};
   const full = {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: css("ink"), size: 12, family: getComputedStyle(document.body).fontFamily},
-    margin: {l: 60, r: 10, t: 12, b: 48}, hoverlabel: {font: {family: "monospace", size: 12}}, autosize: true, height: 400, ...layout,
+    margin: {l: 60, r: 10, t: 30, b: 48}, modebar: {bgcolor: "rgba(0,0,0,0)", color: css("soft"), activecolor: css("accent")}, hoverlabel: {font: {family: "monospace", size: 12}}, autosize: true, height: 400, ...layout,
     xaxis: {...axis, ...(layout.xaxis || {})}, yaxis: {...axis, ...(layout.yaxis || {})},
   };
   return Plotly.react(node, traces, full, {responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"]});
@@ -69,7 +69,7 @@ window.addEventListener("resize", () => {
 });
 
 const colourBar = (title, more = {}) => ({thickness: 12, outlinewidth: 0, title: {text: title, side: "right", font: {size: 12}}, ...more});
-const number = (value, digits = 3) => value === null || value === undefined ? "–" : Number(value).toPrecision(digits).replace(/\.?0+$/, "").replace(/e\+?/, "e");
+const number = (value, digits = 3) => value === null || value === undefined ? "–" : String(Number(Number(value).toPrecision(digits)));
 
 function bytesOf(base64) {
   const text = atob(base64), out = new Uint8Array(text.length);

@@ -17,6 +17,15 @@ const costs = {
   latency: {label: "decode latency (ms a token, batch 1)", of: (c) => c.latency_ms && c.latency_ms.median},
 };
 
+/** Round numbers on a log axis. */
+function logTicks(values) {
+  const low = Math.min(...values), high = Math.max(...values), few = high / low < 20, ticks = [];
+  for (let decade = Math.floor(Math.log10(low)); decade <= Math.ceil(Math.log10(high)); ++decade) {
+    for (const factor of few ? [1, 1.5, 2, 3, 5, 7] : [1, 2, 5]) ticks.push(factor * 10 ** decade);
+  }
+  return {tickvals: ticks, ticktext: ticks.map((v) => number(v))};
+}
+
 /** Points that no other beats, by rising cost. */
 function frontOf(points, down) {
   const better = (a, b) => (down ? a < b : a > b), front = [];
@@ -52,7 +61,7 @@ function frontierPart() {
     const full = points.filter((p) => p.c.full);
     if (full.length) traces.push(trace("full attention", full, css("ink"), "star"));
     return {traces, layout: {
-      height: narrow() ? 520 : 480, xaxis: {title: {text: cost.label}, type: cost.log ? "log" : "linear", ...(cost.log ? {dtick: "D2"} : {})}, yaxis: {title: {text: quality.label}, range: quality.range},
+      height: narrow() ? 520 : 480, xaxis: {title: {text: cost.label}, type: cost.log ? "log" : "linear", ...(cost.log ? logTicks(points.map((p) => p.x)) : {})}, yaxis: {title: {text: quality.label}, range: quality.range},
       legend: narrow() ? {orientation: "h", y: -0.22} : {}, hovermode: "closest",
       shapes: full.map((p) => ({type: "line", xref: "paper", x0: 0, x1: 1, y0: p.y, y1: p.y, line: {color: css("soft"), dash: "dot", width: 1}})),
       annotations: narrow() ? [] : front.map((p) => ({x: cost.log ? Math.log10(p.x) : p.x, y: p.y, text: p.c.selection, showarrow: false, xshift: 6, yshift: -12, xanchor: "left", font: {size: 11, color: css("soft")}})),

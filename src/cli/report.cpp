@@ -1,0 +1,73 @@
+// tidegauge report: the page and figures of a run's folder, made again from what the folder holds.
+
+#include "analysis/report.h"
+
+#include <cstdio>
+#include <map>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+namespace tide::cli {
+
+namespace {
+
+using analysis::PlotlyPlace;
+
+struct Options {
+  std::filesystem::path folder;
+  PlotlyPlace plotly = PlotlyPlace::inlined;
+  bool json = false;
+};
+
+void finish(const Options& options, const char* kind, const std::vector<std::string>& findings) {
+  const std::string page = (options.folder / "report.html").string();
+  if (options.json) {
+    print_json({{"kind", kind}, {"report", page}, {"findings", findings}});
+    return;
+  }
+  for (const std::string& finding : findings) fmt::print("{}\n", finding);
+  fmt::print("report: {}\n", page);
+}
+
+void run(const Options& options) {
+  const auto page = options.folder / "report.html";
+  if (!std::filesystem::is_directory(options.folder)) {
+    fail_input("{}: no such folder; expected the folder of a sweep or an analysis", options.folder.string());
+  }
+  if (std::filesystem::exists(options.folder / "results.csv")) {
+    const auto summary = analysis::summarise_sweep(options.folder, options.plotly);
+    finish(options, "sweep", summary.findings);
+  } else if (std::filesystem::exists(page)) {
+    finish(options, "recording", analysis::rewrite_report(page, options.plotly));
+  } else {
+    fail_input("{}: neither results.csv (a sweep) nor report.html (an analysis) is there",
+               options.folder.string());
+  }
+}
+
+}  // namespace
+
+void add_report(CLI::App& root) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = root.add_subcommand(
+      "report",
+      "Make a run's page again: of a sweep its summary and figures too, from results.csv; of an analysis "
+      "the page, from the data inside it");
+  command->add_option("RUNDIR", options->folder, "Folder that sweep or analyze wrote")->required();
+  const std::map<std::string, PlotlyPlace> places = {{"inlined", PlotlyPlace::inlined},
+                                                     {"beside", PlotlyPlace::beside}};
+  command
+      ->add_option(
+          "--plotly", options->plotly,
+          "plotly.js inlined: the page is one file (5 MB more); beside: as plotly.min.js in the page's "
+          "folder, for many committed pages (default inlined)")
+      ->type_name("inlined|beside")
+      ->transform(CLI::CheckedTransformer(places))
+      ->default_str("inlined");
+  command->add_flag("--json", options->json, "Machine-readable result on stdout");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace tide::cli
