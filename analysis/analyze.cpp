@@ -28,6 +28,13 @@ void check_same_model(const RecordingReader& first, const RecordingReader& other
   }
 }
 
+void check_groups(const RecordingReader& recording) {
+  const RecordingInfo& info = recording.info();
+  if (info.n_heads % info.n_kv_heads == 0) return;
+  fail_input("{}: {} heads and {} KV heads; expected groups of equal size", recording.path().string(),
+             info.n_heads, info.n_kv_heads);
+}
+
 void check_whole(const RecordingReader& recording, bool allow_incomplete) {
   if (recording.info().complete || allow_incomplete) return;
   fail_input("{}: incomplete, {} committed steps; expected a closed recording (or --allow-incomplete)",
@@ -43,6 +50,7 @@ Inputs open_inputs(const std::vector<std::filesystem::path>& paths, const Analys
       fail_input("{}: named twice; expected each recording once", path.string());
     }
     inputs.readers.emplace_back(path);
+    check_groups(inputs.readers.back());
     check_whole(inputs.readers.back(), options.allow_incomplete);
     check_same_model(inputs.readers.front(), inputs.readers.back());
   }

@@ -1,5 +1,7 @@
 #include "analysis/head_map_maker.h"
 
+#include <limits>
+
 #include "analysis/recall.h"
 
 namespace tide::analysis {
@@ -33,7 +35,9 @@ void HeadMapMaker::add_step(const StepSets& sets) {
 }
 
 double HeadMapMaker::mean_mass(int src, int dst, int src_head, int dst_head) const {
-  return sum_[pair(src, dst)](src_head, dst_head) / steps_[pair(src, dst)];
+  const double steps = steps_[pair(src, dst)];
+  if (steps == 0) return std::numeric_limits<double>::quiet_NaN();
+  return sum_[pair(src, dst)](src_head, dst_head) / steps;
 }
 
 HeadMap HeadMapMaker::make() const {

@@ -152,6 +152,9 @@ void write_tables(const std::filesystem::path& folder, const Analysis& a) {
   write_text_atomically(folder / "persistence.csv", persistence_csv(a));
   write_text_atomically(folder / "reselection.csv", reselection_csv(a));
   write_text_atomically(folder / "set_recall.csv", set_recall_csv(a));
+  // What an earlier analysis left here under --force must not pass for this one's.
+  std::filesystem::remove(folder / "headmap.csv");
+  std::filesystem::remove(folder / "headmap.json");
   if (!a.made_map) return;
   write_text_atomically(folder / "headmap.csv", head_map_csv(*a.made_map));
   if (a.layers_without_maps.empty()) write_head_map(folder / "headmap.json", a.made_map->map);
