@@ -202,8 +202,10 @@ std::vector<std::size_t> pareto_front(const std::vector<FrontierPoint>& points) 
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (!points[i].reference && std::isfinite(points[i].x) && std::isfinite(points[i].y)) order.push_back(i);
   }
+  // equal but for the rounding of a mean counts as equal
+  const auto cost = [&](std::size_t i) { return static_cast<float>(points[i].x); };
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return points[a].x != points[b].x ? points[a].x < points[b].x : points[a].y > points[b].y;
+    return cost(a) != cost(b) ? cost(a) < cost(b) : points[a].y > points[b].y;
   });
   std::vector<std::size_t> front;
   for (const std::size_t i : order) {
@@ -234,6 +236,7 @@ void write_frontier(const std::filesystem::path& stem, const ScatterFrontier& fi
   }
   const std::string subtitle = figure.subtitle + (is_crowded(figure) ? " (drawn for the front)" : "");
   Canvas canvas;
+  canvas.title = figure.title;
   canvas.left = 68;
   canvas.top = figure.subtitle.empty() ? 40 : 56;
   canvas.right = canvas.left + kPlotWidth;
@@ -246,7 +249,7 @@ void write_frontier(const std::filesystem::path& stem, const ScatterFrontier& fi
   for (const FrontierPoint& point : figure.points) {
     if (std::isfinite(point.x) && std::isfinite(point.y)) names.keep_free(point);
   }
-  std::string body = frame_commands(canvas, figure.title, subtitle, figure.x_label, figure.y_label);
+  std::string body = frame_commands(canvas, subtitle, figure.x_label, figure.y_label);
   body += x.commands("x") + y.commands("y") + grid_commands() + references;
   body += legend_commands(canvas, plot.n_legend);
   for (const std::size_t i : front) body += names.label(figure.points[i], kInk);

@@ -125,18 +125,21 @@ std::string terminal_command(std::string_view extension, const Canvas& canvas) {
       width / 72.0, height / 72.0, kFont, kTextPoints);
 }
 
-/// Publishes an SVG; readers without our font fall back to a sans-serif one.
-void publish_svg(const std::filesystem::path& file) {
-  const std::string text = read_text(part_path(file));
-  const std::string from = fmt::format("font-family=\"{}\"", kFont);
-  const std::string to = fmt::format("font-family=\"{}, Verdana, Helvetica, Arial, sans-serif\"", kFont);
-  std::string out;
-  std::size_t at = 0;
-  for (std::size_t hit; (hit = text.find(from, at)) != std::string::npos; at = hit + from.size()) {
-    out.append(text, at, hit - at).append(to);
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
   }
-  out.append(text, at);
-  write_text_atomically(file, out);
+}
+
+/// Publishes an SVG with its title; readers without our font fall back to a sans-serif one.
+void publish_svg(const std::filesystem::path& file, std::string title) {
+  std::string text = read_text(part_path(file));
+  replace_all(text, fmt::format("font-family=\"{}\"", kFont),
+              fmt::format("font-family=\"{}, Verdana, Helvetica, Arial, sans-serif\"", kFont));
+  replace_all(title, "&", "&amp;");
+  replace_all(title, "<", "&lt;");
+  replace_all(text, "<title>Gnuplot</title>", "<title>" + title + "</title>");
+  write_text_atomically(file, text);
 }
 
 }  // namespace
@@ -163,17 +166,17 @@ std::string pixel_label(const Canvas& canvas, double x, double y, std::string_vi
                      gnuplot_quoted(text), x / canvas.width, 1 - y / canvas.height, align, points, colour);
 }
 
-std::string frame_commands(const Canvas& canvas, const std::string& title, const std::string& subtitle,
-                           const std::string& x_label, const std::string& y_label) {
+std::string frame_commands(const Canvas& canvas, const std::string& subtitle, const std::string& x_label,
+                           const std::string& y_label) {
   std::string out = "reset\nset encoding utf8\n";
   out += fmt::format("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}\n",
                      canvas.left / canvas.width, canvas.right / canvas.width);
   out += fmt::format("set tmargin at screen {:.6f}\nset bmargin at screen {:.6f}\n",
                      1 - canvas.top / canvas.height, 1 - canvas.bottom / canvas.height);
-  if (!title.empty()) {
+  if (!canvas.title.empty()) {
     out += fmt::format("set label {} at screen {:.6f},{:.6f} left font '{}:Bold,{}' textcolor rgb '{}'\n",
-                       gnuplot_quoted(title), 14 / canvas.width, 1 - 19 / canvas.height, kFont, kTitlePoints,
-                       kInk);
+                       gnuplot_quoted(canvas.title), 14 / canvas.width, 1 - 19 / canvas.height, kFont,
+                       kTitlePoints, kInk);
   }
   if (!subtitle.empty()) out += pixel_label(canvas, 14, 38, subtitle, kSmallPoints, kGrey, "left");
   if (!x_label.empty()) {
@@ -283,7 +286,7 @@ void draw(const std::filesystem::path& stem, FigureFormats formats, const Canvas
   }
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (extensions[i] == "svg") {
-      publish_svg(files[i]);
+      publish_svg(files[i], canvas.title);
     } else {
       publish(files[i]);
     }

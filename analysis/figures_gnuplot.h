@@ -14,6 +14,7 @@ namespace tide::analysis {
 
 /// A figure's size and plot area in pixels of the SVG; y grows downwards.
 struct Canvas {
+  std::string title;  ///< also the SVG's title element, which screen readers and pointers show
   double width = 0, height = 0;
   double left = 0, right = 0, top = 0, bottom = 0;  ///< edges of the plot area
 
@@ -33,8 +34,8 @@ std::string gnuplot_quoted(std::string_view text);
 double text_width(std::string_view text, double points);
 
 /// Title, subtitle, margins and axis labels: the start of every figure's commands.
-std::string frame_commands(const Canvas& canvas, const std::string& title, const std::string& subtitle,
-                           const std::string& x_label, const std::string& y_label);
+std::string frame_commands(const Canvas& canvas, const std::string& subtitle, const std::string& x_label,
+                           const std::string& y_label);
 
 /// `set label` at a pixel of the canvas; `align` is left, center or right.
 std::string pixel_label(const Canvas& canvas, double x, double y, std::string_view text, double points,

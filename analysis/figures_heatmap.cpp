@@ -110,6 +110,7 @@ double widest(const std::vector<std::string>& labels) {
 
 Canvas canvas_of(const Heatmap& map, bool slanted) {
   Canvas canvas;
+  canvas.title = map.title;
   const double rows = static_cast<double>(map.n_rows), columns = static_cast<double>(map.n_columns);
   const double aspect = columns / rows;
   double width, height;
@@ -255,17 +256,20 @@ void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, Figure
   const bool slanted = !map.column_labels.empty() && widest(map.column_labels) > 40;
   const Canvas canvas = canvas_of(map, slanted);
 
+  // gnuplot draws no image of a single row or column: it is given twice, each at half its size
+  const std::int64_t row_times = cells.rows == 1 ? 2 : 1, column_times = cells.columns == 1 ? 2 : 1;
   std::string data = "$map << END\n";
-  for (std::int64_t row = 0; row < cells.rows; ++row) {
-    for (std::int64_t column = 0; column < cells.columns; ++column) {
-      const double place = scale.place(cells.value[static_cast<std::size_t>(row * cells.columns + column)]);
+  for (std::int64_t row = 0; row < cells.rows * row_times; ++row) {
+    for (std::int64_t column = 0; column < cells.columns * column_times; ++column) {
+      const auto cell = row / row_times * cells.columns + column / column_times;
+      const double place = scale.place(cells.value[static_cast<std::size_t>(cell)]);
       data += std::isnan(place) ? std::string("NaN ") : fmt::format("{:.6g} ", place);
     }
     data += '\n';
   }
   data += "END\n";
 
-  std::string body = frame_commands(canvas, map.title, map.subtitle, slanted ? "" : map.x_label, map.y_label);
+  std::string body = frame_commands(canvas, map.subtitle, slanted ? "" : map.x_label, map.y_label);
   if (slanted) {
     body += pixel_label(canvas, (canvas.left + canvas.right) / 2, canvas.height - 16, map.x_label,
                         kTextPoints, kInk, "center");
@@ -294,8 +298,10 @@ void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, Figure
       "set object rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb '{}' fillstyle solid noborder\n",
       kBlankColour);
   body += mark_commands(map, canvas) + value_labels(map, canvas, scale);
-  body += fmt::format("plot $map matrix using 1:2:3 with image{}\n",
-                      cells.rows * cells.columns <= kMaxPolygonCells ? " pixels" : "");
+  body += fmt::format("plot $map matrix using {}:{}:3 with image{} title {}\n",
+                      column_times == 2 ? "($1 / 2.0 - 0.25)" : "1", row_times == 2 ? "($2 / 2.0 - 0.25)" : "2",
+                      cells.rows * cells.columns <= kMaxPolygonCells ? " pixels" : "",
+                      gnuplot_quoted(map.value_label));
   draw(stem, formats, canvas, data, body);
 }
 

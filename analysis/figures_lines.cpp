@@ -117,6 +117,7 @@ void write_line_chart(const std::filesystem::path& stem, const LineChart& chart,
     legend = std::max(legend, text_width(series.name, kSmallPoints) + 54);
   const bool with_legend = chart.series.size() > 1;
   Canvas canvas;
+  canvas.title = chart.title;
   canvas.left = 68;
   canvas.top = (chart.subtitle.empty() ? 40 : 56) + (chart.vertical.empty() ? 0 : 12);
   canvas.right = canvas.left + kPlotWidth;
@@ -128,7 +129,7 @@ void write_line_chart(const std::filesystem::path& stem, const LineChart& chart,
   canvas.height = canvas.bottom + 54;
 
   const Axis x = x_axis(chart), y = y_axis(chart);
-  std::string body = frame_commands(canvas, chart.title, chart.subtitle, chart.x_label, chart.y_label);
+  std::string body = frame_commands(canvas, chart.subtitle, chart.x_label, chart.y_label);
   body += x.commands("x") + y.commands("y") + grid_commands();
   body += reference_commands(chart, canvas, x, y);
   if (with_legend) body += legend_commands(canvas, chart.series.size());

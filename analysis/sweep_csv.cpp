@@ -20,7 +20,7 @@ std::vector<Record> parse_records(std::string_view text, const std::string& file
   std::vector<Record> records;
   Record record{1, {""}};
   std::int64_t line = 1, quote_line = 0;
-  bool quoted = false;
+  bool quoted = false, was_quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '\n') ++line;
@@ -33,13 +33,20 @@ std::vector<Record> parse_records(std::string_view text, const std::string& file
         quoted = false;
       }
     } else if (c == '"') {
-      quoted = true;
+      if (!record.fields.back().empty() || was_quoted) {
+        fail_input("{}, line {}: a quote inside a field; expected it at the field's beginning", file, line);
+      }
+      quoted = was_quoted = true;
       quote_line = line;
+    } else if (was_quoted && c != ',' && c != '\n' && c != '\r') {
+      fail_input("{}, line {}: text behind a field's closing quote", file, quote_line);
     } else if (c == ',') {
+      was_quoted = false;
       record.fields.emplace_back();
     } else if (c == '\n') {
       records.push_back(std::move(record));
       record = {line, {""}};
+      was_quoted = false;
     } else if (c != '\r') {
       record.fields.back() += c;
     }

@@ -29,7 +29,7 @@ function logTicks(values) {
 /** Points that no other beats, by rising cost. */
 function frontOf(points, down) {
   const better = (a, b) => (down ? a < b : a > b), front = [];
-  for (const p of [...points].sort((a, b) => a.x - b.x || (down ? a.y - b.y : b.y - a.y))) {
+  for (const p of [...points].sort((a, b) => Math.fround(a.x) - Math.fround(b.x) || (down ? a.y - b.y : b.y - a.y))) {
     if (!front.length || better(p.y, front[front.length - 1].y)) front.push(p);
   }
   return front;
