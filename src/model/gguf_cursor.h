@@ -56,6 +56,16 @@ class GgufCursor {
     return text;
   }
 
+  /// A key or a tensor's name: a string of 1 to 65535 bytes.
+  std::string take_name(std::string_view what) {
+    const auto where = offset_;
+    auto name = take_string(what);
+    if (name.empty() || name.size() > 65535) {
+      fail_at(where, "{}: 1 to 65535 bytes expected, got {}", what, name.size());
+    }
+    return name;
+  }
+
   /// A count of things that take at least `least_bytes` each, so that no count makes us allocate more
   /// than the file could fill.
   std::uint64_t take_count(std::string_view what, std::uint64_t least_bytes) {

@@ -1,54 +1,35 @@
 #include "model/tokenizer_split.h"
 
-#include <fmt/ranges.h>
-
 #include <array>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "model/printable.h"
 
 namespace tide {
 
 namespace {
 
-struct Pattern {
-  const char* name;
-  std::string regex;
-};
+/// GPT-2's published pattern (Radford et al., 2019): English contractions, words, `numbers`, other signs,
+/// white space. A run of white space leaves its last character to what follows it, save at the end of
+/// the text and before a character of the class `ends_text`.
+std::string regex(const std::string& numbers, const std::string& ends_text) {
+  // Unicode's White_Space, spelt out: PCRE2's own \s takes U+180E too, which Unicode has dropped since.
+  const std::string space =
+      R"(\x{09}-\x{0d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
+  const std::string words = R"('(?:[stmd]|re|ve|ll)| ?\p{L}++)";
+  const std::string signs = " ?[^" + space + R"(\p{L}\p{N}]++)";
+  const std::string spaces = "[" + space + "]+(?![^" + space + ends_text + "])|[" + space + "]++";
+  return words + "|" + numbers + "|" + signs + "|" + spaces;
+}
 
-// Unicode's White_Space, spelt out: PCRE2's own \s takes U+180E too, which Unicode has dropped since.
-#define TIDE_SPACE                                                                                           \
-  "\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{" \
-  "3000}"
-// English contractions stand alone, as in GPT-2's published pattern (Radford et al., 2019).
-#define TIDE_CONTRACTIONS "'(?:[stmd]|re|ve|ll)"
-#define TIDE_WORDS " ?\\p{L}++"
-#define TIDE_SIGNS " ?[^" TIDE_SPACE "\\p{L}\\p{N}]++"
-
-// A run of white space leaves its last character to the word that follows it.
-const std::array<Pattern, 2> kPatterns = {{
-    {"gpt2", TIDE_CONTRACTIONS "|" TIDE_WORDS "| ?\\p{N}++|" TIDE_SIGNS "|[" TIDE_SPACE "]+(?![^" TIDE_SPACE
-                               "])|[" TIDE_SPACE "]++"},
-    // GPT-2's pattern on what lies between two digits: white space before a digit ends its part of the
-    // text, and so keeps its last character.
-    {"smollm", TIDE_CONTRACTIONS "|" TIDE_WORDS "|\\p{N}|" TIDE_SIGNS "|[" TIDE_SPACE "]+(?![^" TIDE_SPACE
-                                 "\\p{N}])|[" TIDE_SPACE "]++"},
-}};
-
-#undef TIDE_SPACE
-#undef TIDE_CONTRACTIONS
-#undef TIDE_WORDS
-#undef TIDE_SIGNS
-
-const std::string& regex_of(const std::string& name) {
-  for (const auto& pattern : kPatterns) {
-    if (name == pattern.name) return pattern.regex;
-  }
-  const auto names = split_names();
-  fail_input("tokenizer split pattern '{}' is not supported; supported: {}", name, fmt::join(names, ", "));
+std::string regex_of(const std::string& name) {
+  if (name == "gpt2") return regex(R"( ?\p{N}++)", "");
+  // Digits are cut out first, and GPT-2's pattern sees what lies between two of them as a text.
+  if (name == "smollm") return regex(R"(\p{N})", R"(\p{N})");
+  fail_input("tokenizer split pattern '{}' is not supported; supported: gpt2, smollm", printable(name));
 }
 
 std::string message_of(int code) {
@@ -67,12 +48,6 @@ struct Splitter::Scratch::Impl {
   pcre2_match_data* match;
 };
 
-std::vector<std::string> split_names() {
-  std::vector<std::string> names;
-  for (const auto& pattern : kPatterns) names.emplace_back(pattern.name);
-  return names;
-}
-
 Splitter::Scratch::Scratch(const Splitter& splitter)
     : impl_(
           std::make_unique<Impl>(Impl{pcre2_match_data_create_from_pattern(splitter.impl_->code, nullptr)})) {
@@ -82,12 +57,12 @@ Splitter::Scratch::Scratch(const Splitter& splitter)
 Splitter::Scratch::~Scratch() { pcre2_match_data_free(impl_->match); }
 
 Splitter::Splitter(const std::string& name) : impl_(std::make_unique<Impl>()) {
-  const std::string& regex = regex_of(name);
+  const std::string pattern = regex_of(name);
   int error = 0;
   PCRE2_SIZE where = 0;
-  impl_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(),
+  impl_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
                               PCRE2_UTF | PCRE2_ANCHORED, &error, &where, nullptr);
-  if (impl_->code == nullptr) fail_work("pcre2_compile: {} at {} of {}", message_of(error), where, regex);
+  if (impl_->code == nullptr) fail_work("pcre2_compile: {} at {} of {}", message_of(error), where, pattern);
   // Without a just-in-time compiler for this processor the interpreter matches the same.
   pcre2_jit_compile(impl_->code, PCRE2_JIT_COMPLETE);
 }

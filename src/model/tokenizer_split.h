@@ -5,12 +5,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace tide {
-
-/// The names that Splitter knows.
-std::vector<std::string> split_names();
 
 /// A compiled splitting pattern, shared by any number of threads.
 class Splitter {
