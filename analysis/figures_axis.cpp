@@ -99,13 +99,12 @@ std::string grid_commands() {
   return "set grid xtics ytics back linetype 1 linewidth 0.5 linecolor rgb '#e2e2e2'\nset border 3\n";
 }
 
-std::string legend_commands(const Canvas& canvas, std::size_t n_entries) {
+std::string legend_commands(const Canvas& canvas, double left, double top, std::size_t n_entries) {
   return fmt::format(
       "set key at screen {:.6f},{:.6f} left top vertical maxrows {} Left reverse samplen 2.6 spacing 1.15 "
       "width 0 font "
       "',{}' textcolor rgb '{}'\n",
-      (canvas.right + 10) / canvas.width, 1 - (canvas.top - 4) / canvas.height,
-      std::max<std::size_t>(n_entries, 1), kSmallPoints, kInk);
+      left / canvas.width, 1 - top / canvas.height, std::max<std::size_t>(n_entries, 1), kSmallPoints, kInk);
 }
 
 }  // namespace tide::analysis

@@ -40,7 +40,7 @@ class AxisRange {
 };
 
 std::string grid_commands();
-/// Legend to the right of the plot.
-std::string legend_commands(const Canvas& canvas, std::size_t n_entries);
+/// Legend with its upper left corner at a pixel.
+std::string legend_commands(const Canvas& canvas, double left, double top, std::size_t n_entries);
 
 }  // namespace tide::analysis

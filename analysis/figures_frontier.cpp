@@ -251,7 +251,7 @@ void write_frontier(const std::filesystem::path& stem, const ScatterFrontier& fi
   }
   std::string body = frame_commands(canvas, subtitle, figure.x_label, figure.y_label);
   body += x.commands("x") + y.commands("y") + grid_commands() + references;
-  body += legend_commands(canvas, plot.n_legend);
+  body += legend_commands(canvas, canvas.right + 10, canvas.top - 4, plot.n_legend);
   for (const std::size_t i : front) body += names.label(figure.points[i], kInk);
   plot.commands.resize(plot.commands.size() - 2);  // the last ", "
   draw(stem, formats, canvas, plot.data, body + "plot " + plot.commands + "\n");

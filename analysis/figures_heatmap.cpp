@@ -298,10 +298,10 @@ void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, Figure
       "set object rectangle from graph 0,0 to graph 1,1 behind fillcolor rgb '{}' fillstyle solid noborder\n",
       kBlankColour);
   body += mark_commands(map, canvas) + value_labels(map, canvas, scale);
-  body += fmt::format("plot $map matrix using {}:{}:3 with image{} title {}\n",
-                      column_times == 2 ? "($1 / 2.0 - 0.25)" : "1", row_times == 2 ? "($2 / 2.0 - 0.25)" : "2",
-                      cells.rows * cells.columns <= kMaxPolygonCells ? " pixels" : "",
-                      gnuplot_quoted(map.value_label));
+  body += fmt::format(
+      "plot $map matrix using {}:{}:3 with image{} title {}\n", column_times == 2 ? "($1 / 2.0 - 0.25)" : "1",
+      row_times == 2 ? "($2 / 2.0 - 0.25)" : "2",
+      cells.rows * cells.columns <= kMaxPolygonCells ? " pixels" : "", gnuplot_quoted(map.value_label));
   draw(stem, formats, canvas, data, body);
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<int, 8> kPointTypes = {7, 5, 9, 13, 11, 6, 4, 8};
 constexpr double kPlotWidth = 430, kPlotHeight = 300;
+constexpr double kWidestLegend = 260;  // wider: below the plot
 
 std::size_t colour_of(const LineSeries& series, std::size_t place) {
   return series.colour ? static_cast<std::size_t>(*series.colour) : place;
@@ -72,18 +73,60 @@ Axis y_axis(const LineChart& chart) {
   return range.axis(chart.y_low, chart.y_high, 6, 0.06);
 }
 
-/// Dotted lines across the plot, with their names at its inner edge.
+/// How many points of the series' lines, taken densely, lie inside a box of pixels.
+int points_inside(const LineChart& chart, const Canvas& canvas, const Axis& x, const Axis& y, double left,
+                  double top, double right, double bottom) {
+  constexpr int kPieces = 16;
+  int inside = 0;
+  for (const LineSeries& series : chart.series) {
+    for (std::size_t i = 0; i + 1 < series.x.size(); ++i) {
+      for (int piece = 0; piece <= kPieces; ++piece) {
+        const double t = static_cast<double>(piece) / kPieces;
+        const auto between = [t](double a, double b) { return a + t * (b - a); };
+        const double px =
+            canvas.left + between(x.share(series.x[i]), x.share(series.x[i + 1])) * canvas.plot_width();
+        const double py =
+            canvas.bottom - between(y.share(series.y[i]), y.share(series.y[i + 1])) * canvas.plot_height();
+        inside += px > left && px < right && py > top && py < bottom ? 1 : 0;  // false for NaN
+      }
+    }
+  }
+  return inside;
+}
+
+/// The name of a horizontal line, at the end and side of it where fewest lines pass.
+std::string reference_name(const LineChart& chart, const Canvas& canvas, const Axis& x, const Axis& y,
+                           const ReferenceLine& line) {
+  const double at = canvas.bottom - y.share(line.value) * canvas.plot_height();
+  const double width = text_width(line.label, kSmallPoints);
+  int fewest = -1;
+  double best_x = 0, best_y = 0;
+  for (const double middle_x :
+       {canvas.right - 4 - width / 2, canvas.left + 6 + width / 2, (canvas.left + canvas.right) / 2}) {
+    for (const double middle_y : {at - 9, at + 9}) {
+      if (middle_y < canvas.top + 6 || middle_y > canvas.bottom - 6) continue;
+      const int inside = points_inside(chart, canvas, x, y, middle_x - width / 2, middle_y - 7,
+                                       middle_x + width / 2, middle_y + 7);
+      if (fewest >= 0 && inside >= fewest) continue;
+      fewest = inside;
+      best_x = middle_x;
+      best_y = middle_y;
+    }
+  }
+  if (fewest < 0) return {};
+  return pixel_label(canvas, best_x, best_y, line.label, kSmallPoints, kInk, "center");
+}
+
+/// Dotted lines across the plot with their names.
 std::string reference_commands(const LineChart& chart, const Canvas& canvas, const Axis& x, const Axis& y) {
   std::string out;
   for (const ReferenceLine& line : chart.horizontal) {
-    const double at = canvas.bottom - y.share(line.value) * canvas.plot_height();
     out += fmt::format(
         "set arrow from graph 0,first {0:.9g} to graph 1,first {0:.9g} nohead dashtype 3 linewidth 1.2 "
         "linecolor "
         "rgb '{1}'\n",
         line.value, kInk);
-    const double above = at - canvas.top > 18 ? at - 8 : at + 9;
-    out += pixel_label(canvas, canvas.right - 4, above, line.label, kSmallPoints, kInk, "right");
+    out += reference_name(chart, canvas, x, y, line);
   }
   for (const ReferenceLine& line : chart.vertical) {
     const double at = canvas.left + x.share(line.value) * canvas.plot_width();
@@ -115,24 +158,27 @@ void write_line_chart(const std::filesystem::path& stem, const LineChart& chart,
   double legend = 0;
   for (const LineSeries& series : chart.series)
     legend = std::max(legend, text_width(series.name, kSmallPoints) + 54);
-  const bool with_legend = chart.series.size() > 1;
+  const bool with_legend = chart.series.size() > 1, below = legend > kWidestLegend;
+  const double legend_height = 17.0 * static_cast<double>(chart.series.size());
   Canvas canvas;
   canvas.title = chart.title;
   canvas.left = 68;
   canvas.top = (chart.subtitle.empty() ? 40 : 56) + (chart.vertical.empty() ? 0 : 12);
   canvas.right = canvas.left + kPlotWidth;
-  canvas.bottom =
-      canvas.top + std::max(kPlotHeight, with_legend ? 16.0 * static_cast<double>(chart.series.size()) : 0);
-  canvas.width = std::max(canvas.right + (with_legend ? legend + 24 : 24),
-                          28 + text_width(chart.title, kTitlePoints * 1.08));
-  canvas.width = std::max(canvas.width, 28 + text_width(chart.subtitle, kSmallPoints));
-  canvas.height = canvas.bottom + 54;
+  canvas.bottom = canvas.top + std::max(kPlotHeight, with_legend && !below ? legend_height : 0);
+  canvas.width = std::max({canvas.right + (with_legend && !below ? legend + 24 : 24), below ? legend + 40 : 0,
+                           28 + text_width(chart.title, kTitlePoints * 1.08),
+                           28 + text_width(chart.subtitle, kSmallPoints)});
+  canvas.height = canvas.bottom + 54 + (with_legend && below ? legend_height + 6 : 0);
 
   const Axis x = x_axis(chart), y = y_axis(chart);
   std::string body = frame_commands(canvas, chart.subtitle, chart.x_label, chart.y_label);
   body += x.commands("x") + y.commands("y") + grid_commands();
   body += reference_commands(chart, canvas, x, y);
-  if (with_legend) body += legend_commands(canvas, chart.series.size());
+  if (with_legend) {
+    const double left = below ? 20 : canvas.right + 10, top = below ? canvas.bottom + 50 : canvas.top - 4;
+    body += legend_commands(canvas, left, top, chart.series.size());
+  }
   std::string plot;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     if (!chart.series[i].low.empty()) plot += interval_plot(chart, i);

@@ -9,7 +9,7 @@
 namespace tide::analysis {
 namespace {
 
-constexpr std::int64_t kFewestSteps = 16, kMostSteps = 128, kFewestBins = 256;
+constexpr std::int64_t kFewestSteps = 12, kMostSteps = 128, kFewestBins = 256;
 
 /// How much of a recording a view keeps.
 struct Extent {

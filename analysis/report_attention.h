@@ -36,9 +36,9 @@ struct AttentionView {
 };
 
 /// Bytes that the maps of one view may take before base64.
-inline constexpr std::int64_t kAttentionBytes = 9'000'000;
+inline constexpr std::int64_t kAttentionBytes = 8'000'000;
 
-/// Reads what fits `max_bytes`: steps are thinned first (to 16), then positions are joined, then heads
+/// Reads what fits `max_bytes`: steps are thinned first (to 12), then positions are joined, then heads
 /// and layers are left out; `notes` says so. A recording without maps gives a view without layers.
 AttentionView load_attention_view(const RecordingReader& recording, std::int64_t max_bytes = kAttentionBytes);
 

@@ -47,17 +47,32 @@ function overlapPart() {
   const all = data.matrices.filter((m) => m.measure === "overlap" || m.measure === "jaccard");
   if (!all.length) return;
   const state = {k: middle(ks(all)), measure: "overlap", variant: all[0].variant};
-  const node = el("div", {class: "plot square"});
+  const node = el("div", {class: "plot"}), lines = el("div", {class: "plot"});
+  const unit = () => (state.measure === "overlap" ? "overlap (share of k)" : "Jaccard");
+  const byDistance = (m) => Array.from({length: L - 1}, (_, d) => {
+    const pairs = Array.from({length: L - 1 - d}, (_, i) => m.value[i * L + i + d + 1]).filter((v) => v !== null);
+    return pairs.length ? pairs.reduce((a, b) => a + b, 0) / pairs.length : null;
+  });
+  const drawLines = () => plot(lines, () => {
+    const chosen = all.filter((m) => m.measure === state.measure && m.variant === state.variant).sort((a, b) => a.k - b.k);
+    return {
+      traces: chosen.map((m, i) => ({type: "scatter", mode: "lines", name: `k = ${m.k}`, x: Array.from({length: L - 1}, (_, d) => d + 1), y: byDistance(m),
+        line: {color: hues[i % hues.length], width: m.k == state.k ? 3.5 : 1.5}, hovertemplate: `%{x} layers apart<br>${unit()} %{y:.3f}<extra>k = ${m.k}</extra>`})),
+      layout: {height: narrow() ? 320 : 430, xaxis: {title: {text: "distance between the layers"}}, yaxis: {title: {text: unit()}, range: [0, 1.02]}, legend: {orientation: "h", y: 1.1}},
+    };
+  });
   const draw = () => {
     const m = all.find((x) => x.k == state.k && x.measure === state.measure && x.variant === state.variant);
-    if (m) layerMap(node, m.value, state.measure === "overlap" ? "overlap (share of k)" : "Jaccard");
+    if (m) layerMap(node, m.value, unit());
+    drawLines();
   };
   const set = (key) => (value) => { state[key] = value; draw(); };
   const variants = {head: "each query head", group: "each KV head's group", layer: "all heads of the layer"};
   section("Which layers agree", "How many of the k positions of highest attention two layers share, mean over steps and samples.",
     el("div", {class: "controls"}, choose("k (positions)", ks(all), set("k"), state.k),
       choose("measure", distinct(all.map((m) => m.measure)).map((m) => [m, m === "overlap" ? "overlap, share of k" : "Jaccard"]), set("measure"), state.measure),
-      choose("compared by", distinct(all.map((m) => m.variant)).map((v) => [v, variants[v] || v]), set("variant"), state.variant)), node);
+      choose("compared by", distinct(all.map((m) => m.variant)).map((v) => [v, variants[v] || v]), set("variant"), state.variant)),
+    el("div", {class: "pair"}, el("div", {}, el("h3", {}, "Layer by layer"), node), el("div", {}, el("h3", {}, "By distance, mean over pairs of layers"), lines)));
   draw();
 }
 
@@ -101,8 +116,9 @@ function persistencePart() {
   const node = el("div", {class: "plot"});
   const draw = () => plot(node, () => {
     const table = list.find((t) => t.k == state.k), n = table.distance.length;
+    const measured = table.distance.filter((_, d) => table.value.some((v, at) => at % n === d && v !== null)).length;
     return {
-      traces: [{type: "heatmap", x: table.distance, z: Array.from({length: L}, (_, i) => table.value.slice(i * n, (i + 1) * n)), colorscale: "Viridis", zmin: 0, zmax: 1,
+      traces: [{type: "heatmap", x: table.distance.slice(0, measured), z: Array.from({length: L}, (_, i) => table.value.slice(i * n, i * n + measured)), colorscale: "Viridis", zmin: 0, zmax: 1,
         hoverongaps: false, hovertemplate: "layer %{y}, %{x} steps later<br>persistence %{z:.3f}<extra></extra>", colorbar: colourBar("share of k")}],
       layout: {height: 420, xaxis: {title: {text: "distance d (steps)"}, showgrid: false}, yaxis: {title: {text: "layer"}, autorange: "reversed", showgrid: false, dtick: 5}},
     };
