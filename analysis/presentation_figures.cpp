@@ -6,6 +6,7 @@
 
 #include "analysis/figures.h"
 #include "analysis/presentation.h"
+#include "base/text.h"
 
 namespace tide::analysis {
 namespace {
@@ -82,10 +83,14 @@ void reselection_figure(const std::filesystem::path& folder, const Analysis& a, 
       series.x.push_back(second);
       series.y.push_back(placement_recall(recall, kFirstSelect, second));
     }
+    LineSeries alone;
+    alone.name = fmt::format("layer {} alone, {}", kFirstSelect, series.name);
+    alone.x = {series.x.front(), series.x.back()};
+    alone.y.assign(2, mapped ? f.first_only_mapped : f.first_only_same);
+    alone.dashed = true;
+    alone.colour = series.colour = mapped ? 1 : 0;
     chart.series.push_back(std::move(series));
-    chart.horizontal.push_back(
-        {mapped ? f.first_only_mapped : f.first_only_same,
-         fmt::format("layer {} alone, {}", kFirstSelect, mapped ? "mapped" : "same head")});
+    chart.series.push_back(std::move(alone));
   }
   write_line_chart(folder / "reselection", chart);
 }
@@ -117,11 +122,27 @@ void persistence_figure(const std::filesystem::path& folder, const Analysis& a, 
   write_line_chart(folder / "persistence", chart);
 }
 
+/// "tidal:budget=64, select 2+14" of a canonical spec: what is empty says nothing, and a placement as
+/// letters is as long as the model is deep.
+std::string short_policy(const SetRecallMeter& sets) {
+  std::string text;
+  for (const std::string& part : split(sets.policy(), ',')) {
+    const bool empty = part.ends_with("=none") || part.ends_with("=0");
+    if (empty || part.find("placement=") != std::string::npos) continue;
+    text += (text.empty() ? "" : ", ") + part;
+  }
+  std::string selects;
+  for (std::size_t layer = 0; layer < sets.placement().size(); ++layer) {
+    if (sets.placement()[layer] == 'S') selects += (selects.empty() ? "" : "+") + std::to_string(layer);
+  }
+  return selects.empty() ? text : text + ", select " + selects;
+}
+
 void set_figure(const std::filesystem::path& folder, const Analysis& a, std::size_t n, int k) {
   if (a.sets.empty()) return;
   LineChart chart;
   chart.title = fmt::format("Recorded sets against full attention's top-{}", k);
-  chart.subtitle = a.model.model_name;
+  chart.subtitle = a.sets.size() == 1 ? short_policy(a.sets[0]) : a.model.model_name;
   chart.x_label = "layer";
   chart.y_label = "recall (solid) and attention mass (dashed)";
   chart.y_low = 0.0;
@@ -132,7 +153,8 @@ void set_figure(const std::filesystem::path& folder, const Analysis& a, std::siz
     for (const Eigen::Index column : {static_cast<Eigen::Index>(n), sets.mass()}) {
       LineSeries series;
       series.dashed = column == sets.mass();
-      series.name = sets.policy() + (series.dashed ? ": mass" : ": recall");
+      series.name = series.dashed ? "mass" : "recall";
+      if (a.sets.size() > 1) series.name += ", " + short_policy(sets);
       series.colour = colour;
       for (int layer = 0; layer < a.model.n_layers; ++layer) {
         if (!sets.has_layer(layer)) continue;

@@ -1,5 +1,6 @@
 """Overlap, recall, mass, persistence, recorded sets and head map: NumPy straight from the HDF5 files
-against `tidegauge analyze`. The files are written here, in the layout of contracts section 4."""
+against `tidegauge analyze`. Files come from h5py, in the layout that the README documents, and from
+`tidegauge record`."""
 
 import csv
 import json
@@ -15,6 +16,7 @@ import numpy as np
 TIDEGAUGE = os.environ["TIDEGAUGE_PROBE"]
 K_LIST = [3, 8, 21, 64]
 TOLERANCE = 1e-6
+MAP_OPTIONS = ["--map-k", "8", "--map-exclude-sinks", "2", "--map-exclude-recent", "5"]
 
 
 def write_recording(path, seed, placement="FFFFF", prompt_len=40, steps=12, n_heads=6, n_kv_heads=2, budget=10,
@@ -83,12 +85,6 @@ def top(row, k, sinks=0, recent=0):
     return set(eligible[order[:k]].tolist())
 
 
-def tops(maps, k, n_rows, sinks=0, recent=0):
-    """[layer][step][row] -> set."""
-    return {layer: [[top(row, k, sinks, recent) for row in grouped(prob, n_rows)] for prob in steps]
-            for layer, steps in maps.items()}
-
-
 def analyze(paths, out, *options):
     command = [TIDEGAUGE, "analyze", *map(str, paths), "--out", str(out), "--json", "--k",
                ",".join(map(str, K_LIST)), "--no-figures", *options]
@@ -103,39 +99,48 @@ def rows(path):
         return list(csv.DictReader(f))
 
 
-class AnalysisTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        base = Path(cls.folder.name)
-        cls.files = [base / "a.h5", base / "b.h5"]
-        write_recording(cls.files[0], 1)
-        write_recording(cls.files[1], 2, prompt_len=70, steps=7)  # other lengths, other numbers of steps
-        cls.maps = [load(path)[0] for path in cls.files]
-        cls.n_heads, cls.n_kv_heads, cls.n_layers = 6, 2, 5
-        cls.out = base / "out"
-        cls.summary = analyze(cls.files, cls.out, "--map-k", "8", "--map-exclude-sinks", "2",
-                              "--map-exclude-recent", "5")
+class Checks:
+    """What holds of any analysis: `files`, its `out` folder and `summary`, made with MAP_OPTIONS."""
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
+    def prepare(self):
+        loaded = [load(path) for path in self.files]
+        attrs = loaded[0][1]
+        self.maps = [maps for maps, _ in loaded]
+        self.n_layers, self.n_heads, self.n_kv_heads = (int(attrs[f"n_{x}"]) for x in ("layers", "heads", "kv_heads"))
+        self.sha256 = attrs["model_sha256"]
+        self.cache = {}
 
     def near(self, ours, oracle, what):
         self.assertLessEqual(abs(float(ours) - oracle), TOLERANCE, what)
 
-    def mean_share(self, k, n_rows, i, j, source=lambda row: row, jaccard=False):
+    def tops(self, k, n_rows, excluded=(0, 0)):
+        """By recording: [layer][step][row] -> set."""
+        key = (k, n_rows, excluded)
+        if key not in self.cache:
+            self.cache[key] = [{layer: [[top(row, k, *excluded) for row in grouped(prob, n_rows)] for prob in steps]
+                                for layer, steps in maps.items()} for maps in self.maps]
+        return self.cache[key]
+
+    def mean_share(self, k, n_rows, i, j, source=lambda row: row, jaccard=False, excluded=(0, 0)):
         values = []
-        for maps in self.maps:
-            sets = tops({layer: maps[layer] for layer in (i, j)}, k, n_rows)
-            for t in range(len(maps[i])):
-                pairs = [(sets[i][t][source(row)], sets[j][t][row]) for row in range(n_rows)]
-                values.append(np.mean([len(a & b) / (len(a | b) if jaccard else len(b)) for a, b in pairs]))
+        for sets in self.tops(k, n_rows, excluded):
+            for a, b in zip(sets[i], sets[j]):
+                values.append(np.mean([len(a[source(row)] & b[row]) /
+                                       (len(a[source(row)] | b[row]) if jaccard else len(b[row]))
+                                       for row in range(n_rows)]))
         return np.mean(values)
 
-    def test_overlap_and_jaccard_of_heads_groups_and_layers(self):
+    def mean_mass(self, k, src, dst, source_row, row, n_rows, excluded=(0, 0)):
+        values, heads = [], self.n_heads // n_rows
+        for maps, sets in zip(self.maps, self.tops(k, n_rows, excluded)):
+            for t, prob in enumerate(maps[dst]):
+                chosen = list(sets[src][t][source_row])
+                values.append(prob[row * heads:(row + 1) * heads, chosen].sum() / heads)
+        return np.mean(values)
+
+    def check_overlap(self, k_list):
         rows_of = {"head": self.n_heads, "group": self.n_kv_heads, "layer": 1}
-        for k in K_LIST:
+        for k in k_list:
             table = rows(self.out / f"overlap_k{k}.csv")
             self.assertEqual(len(table), self.n_layers ** 2)
             for row in table:
@@ -144,60 +149,108 @@ class AnalysisTest(unittest.TestCase):
                     self.near(row[f"overlap_{name}"], self.mean_share(k, n_rows, i, j), (k, i, j, name))
                     self.near(row[f"jaccard_{name}"], self.mean_share(k, n_rows, i, j, jaccard=True), (k, i, j, name))
 
-    def oracle_mass(self, k, src, dst, source_row, row, n_rows=6, sinks=0, recent=0):
-        values = []
-        for maps in self.maps:
-            for a, b in zip(maps[src], maps[dst]):
-                chosen = list(top(grouped(a, n_rows)[source_row], k, sinks, recent))
-                values.append(grouped(b, n_rows)[row][chosen].sum() / (self.n_heads // n_rows))
-        return np.mean(values)
-
-    def check_head_map(self, out, unit, n_rows, k, sinks, recent):
+    def check_head_map(self, out, unit, n_rows, k, excluded):
         head_map = json.loads((out / "headmap.json").read_text())
         self.assertEqual((head_map["format"], head_map["version"]), ("tidegauge-headmap", 1))
         self.assertEqual((head_map["unit"], head_map["k"]), (unit, k))
-        self.assertEqual(head_map["excluded"], {"sinks": sinks, "recent": recent})
-        self.assertEqual(head_map["model_sha256"], "ab" * 32)
+        self.assertEqual(head_map["excluded"], {"sinks": excluded[0], "recent": excluded[1]})
+        self.assertEqual(head_map["model_sha256"], self.sha256)
         moved = 0
         for src in range(self.n_layers):
             for dst in range(src + 1, self.n_layers):
                 for row in range(n_rows):
-                    mass = [self.oracle_mass(k, src, dst, s, row, n_rows, sinks, recent) for s in range(n_rows)]
-                    best = row if mass[row] >= max(mass) - 1e-12 else int(np.argmax(np.array(mass) >= max(mass) - 1e-12))
+                    mass = np.array([self.mean_mass(k, src, dst, s, row, n_rows, excluded) for s in range(n_rows)])
+                    tied = mass >= mass.max() - 1e-12
+                    best = row if tied[row] else int(np.argmax(tied))
                     self.assertEqual(head_map["source_head"][src][dst][row], best, (src, dst, row))
                     self.near(head_map["mass"][src][dst][row], mass[best], (src, dst, row))
                     moved += best != row
-        return head_map, moved
+        return head_map["source_head"], moved
 
-    def test_head_map(self):
-        _, moved = self.check_head_map(self.out, "query_head", 6, 8, 2, 5)
-        self.assertGreater(moved, 20)  # the files' heads are rotated from layer to layer
-
-    def test_recall_and_mass_with_the_same_head_and_mapped(self):
+    def check_recall_and_mass(self, k_list):
         source = json.loads((self.out / "headmap.json").read_text())["source_head"]
         for name in ("recall", "mass"):
-            table = rows(self.out / f"{name}.csv")
-            self.assertEqual(len(table), len(K_LIST) * self.n_layers * (self.n_layers - 1) // 2)
+            table = [row for row in rows(self.out / f"{name}.csv") if int(row["k"]) in k_list]
+            self.assertEqual(len(table), len(k_list) * self.n_layers * (self.n_layers - 1) // 2)
             for row in table:
                 k, src, dst = (int(row[key]) for key in ("k", "src", "dst"))
                 for column, of in (("same_head", lambda h: h), ("mapped", lambda h: source[src][dst][h])):
                     if name == "recall":
                         oracle = self.mean_share(k, self.n_heads, src, dst, of)
                     else:
-                        oracle = np.mean([self.oracle_mass(k, src, dst, of(h), h) for h in range(self.n_heads)])
+                        oracle = np.mean([self.mean_mass(k, src, dst, of(h), h, self.n_heads)
+                                          for h in range(self.n_heads)])
                     self.near(row[column], oracle, (name, k, src, dst, column))
 
-    def test_persistence(self):
+    def check_persistence(self, k_list, longest):
+        """For k below every kv_len: sets of equal size."""
         table = {(int(r["k"]), int(r["layer"]), int(r["distance"])): r["persistence"]
                  for r in rows(self.out / "persistence.csv")}
-        for k in K_LIST[:2]:  # fewer than any kv_len: sets of equal size
-            sets = [tops(maps, k, self.n_heads) for maps in self.maps]
+        for k in k_list:
             for layer in range(self.n_layers):
-                for d in range(1, 12):
+                for d in range(1, longest):
                     values = [np.mean([len(s[layer][t][h] & s[layer][t + d][h]) / k for h in range(self.n_heads)])
-                              for s in sets for t in range(len(s[layer]) - d)]
+                              for s in self.tops(k, self.n_heads) for t in range(len(s[layer]) - d)]
                     self.near(table[k, layer, d], np.mean(values), (k, layer, d))
-                self.assertEqual(table[k, layer, 12], "nan")
+                self.assertEqual(table[k, layer, longest], "nan")
+
+    def check_recorded_sets(self, path, out, exclude_forced):
+        maps, _ = load(path)
+        table = rows(out / "set_recall.csv")
+        with h5py.File(path) as f:
+            for row in table:
+                layer, k = int(row["layer"]), int(row["k"])
+                group = f[f"layers/{layer:02d}"]
+                selected, set_of_head = group["selected"][:], group["set_of_head"][:]
+                kept = selected >= 0
+                if exclude_forced:
+                    kept &= ~np.isnan(group["selected_score"][:])
+                found = {"recall": [], "mass": [], "set_size": [], "recall_at_set_size": []}
+                for t, prob in enumerate(maps[layer]):
+                    for h, g in enumerate(set_of_head):
+                        chosen = set(selected[t, g][kept[t, g]].tolist())
+                        best = top(prob[h], k)
+                        found["recall"].append(len(chosen & best) / len(best))
+                        found["recall_at_set_size"].append(len(chosen & top(prob[h], len(chosen))) / len(chosen))
+                        found["mass"].append(prob[h][list(chosen)].sum())
+                        found["set_size"].append(len(chosen))
+                for column, values in found.items():
+                    self.near(row[column], np.mean(values), (exclude_forced, layer, k, column))
+        return {(int(row["layer"]), row["role"]) for row in table}
+
+
+class WrittenFilesTest(Checks, unittest.TestCase):
+    """Two recordings of other lengths and numbers of steps, written with h5py."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.base = Path(cls.folder.name)
+        cls.files = [cls.base / "a.h5", cls.base / "b.h5"]
+        write_recording(cls.files[0], 1)
+        write_recording(cls.files[1], 2, prompt_len=70, steps=7)
+        cls.out = cls.base / "out"
+        cls.summary = analyze(cls.files, cls.out, *MAP_OPTIONS)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def setUp(self):
+        self.prepare()
+
+    def test_overlap_and_jaccard_of_heads_groups_and_layers(self):
+        self.check_overlap(K_LIST)
+
+    def test_head_map(self):
+        _, moved = self.check_head_map(self.out, "query_head", 6, 8, (2, 5))
+        self.assertGreater(moved, 20)  # the files' heads are rotated from layer to layer
+
+    def test_recall_and_mass_with_the_same_head_and_mapped(self):
+        self.check_recall_and_mass(K_LIST)
+
+    def test_persistence(self):
+        self.check_persistence(K_LIST[:3], 12)
 
     def test_summary(self):
         adjacent = np.mean([self.mean_share(8, self.n_heads, i, i + 1) for i in range(self.n_layers - 1)])
@@ -209,54 +262,36 @@ class AnalysisTest(unittest.TestCase):
         self.assertLessEqual(adjacent, high)
 
     def test_map_of_kv_heads_and_excluded_positions(self):
-        out = Path(self.folder.name) / "groups"
+        out = self.base / "groups"
         analyze(self.files, out, "--unit", "kv_head", "--map-k", "8", "--exclude-sinks", "3", "--exclude-recent", "6")
-        head_map, _ = self.check_head_map(out, "kv_head", 2, 8, 4, 16)
+        source, _ = self.check_head_map(out, "kv_head", 2, 8, (4, 16))
         for row in rows(out / "recall.csv"):
             k, src, dst = (int(row[key]) for key in ("k", "src", "dst"))
-            values = []
-            for maps in self.maps:
-                a, b = (tops({0: maps[layer]}, k, 2, 3, 6)[0] for layer in (src, dst))
-                values += [np.mean([len(a[t][head_map["source_head"][src][dst][g]] & b[t][g]) / len(b[t][g])
-                                    for g in range(2)]) for t in range(len(a))]
-            self.near(row["mapped"], np.mean(values), (k, src, dst))
+            oracle = self.mean_share(k, 2, src, dst, lambda g: source[src][dst][g], excluded=(3, 6))
+            self.near(row["mapped"], oracle, (k, src, dst))
 
     def test_recorded_sets(self):
-        path = Path(self.folder.name) / "sparse.h5"
+        path = self.base / "sparse.h5"
         write_recording(path, 3, placement="FFS..")
         for exclude_forced in (False, True):
-            out = Path(self.folder.name) / f"sparse_{exclude_forced}"
+            out = self.base / f"sparse_{exclude_forced}"
             analyze([path], out, *(["--exclude-forced"] if exclude_forced else []))
-            maps, _ = load(path)
-            table = rows(out / "set_recall.csv")
-            self.assertEqual({(int(r["layer"]), r["role"]) for r in table}, {(2, "S"), (3, "."), (4, ".")})
-            with h5py.File(path) as f:
-                for row in table:
-                    layer, k = int(row["layer"]), int(row["k"])
-                    group = f[f"layers/{layer:02d}"]
-                    kept = group["selected"][:] >= 0
-                    if exclude_forced:
-                        kept &= ~np.isnan(group["selected_score"][:])
-                    recall, mass, size, own = [], [], [], []
-                    for t, prob in enumerate(maps[layer]):
-                        for h in range(self.n_heads):
-                            g = group["set_of_head"][h]
-                            chosen = set(group["selected"][t, g][kept[t, g]].tolist())
-                            best = top(prob[h], k)
-                            recall.append(len(chosen & best) / len(best))
-                            own.append(len(chosen & top(prob[h], len(chosen))) / len(chosen))
-                            mass.append(prob[h][list(chosen)].sum())
-                            size.append(len(chosen))
-                    for column, values in (("recall", recall), ("mass", mass), ("set_size", size),
-                                           ("recall_at_set_size", own)):
-                        self.near(row[column], np.mean(values), (exclude_forced, layer, k, column))
+            layers = self.check_recorded_sets(path, out, exclude_forced)
+            self.assertEqual(layers, {(2, "S"), (3, "."), (4, ".")})
 
     def test_bad_input_is_refused_in_one_line(self):
-        base = Path(self.folder.name)
+        incomplete, other = self.base / "incomplete.h5", self.base / "other.h5"
+        write_recording(incomplete, 4)
+        with h5py.File(incomplete, "a") as f:
+            f.attrs["complete"] = 0
+        write_recording(other, 5, n_heads=4)
         cases = {
             "folder exists": ([self.files[0]], self.out),
-            "no such file": ([base / "absent.h5"], base / "x1"),
-            "no recording": ([Path(__file__)], base / "x2"),
+            "no such file": ([self.base / "absent.h5"], self.base / "x1"),
+            "no recording": ([Path(__file__)], self.base / "x2"),
+            "incomplete": ([incomplete], self.base / "x3"),
+            "two models": ([self.files[0], other], self.base / "x4"),
+            "named twice": ([self.files[0], self.files[0]], self.base / "x5"),
         }
         for name, (paths, out) in cases.items():
             run = subprocess.run([TIDEGAUGE, "analyze", *map(str, paths), "--out", str(out)],
@@ -264,6 +299,55 @@ class AnalysisTest(unittest.TestCase):
             self.assertEqual(run.returncode, 2, name)
             self.assertEqual(len(run.stderr.strip().splitlines()), 1, run.stderr)
             self.assertEqual(out.exists(), name == "folder exists")
+        analyze([incomplete], self.base / "x6", "--allow-incomplete")
+        analyze([self.files[0]], self.base / "again")
+        analyze([self.files[1]], self.base / "again", "--force")
+
+
+class RecordedFilesTest(Checks, unittest.TestCase):
+    """A real model's recordings, made by `tidegauge record`."""
+
+    PROMPT = "In the beginning God created the heaven and the earth. And the earth was without form, and void. " * 4
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.base = Path(cls.folder.name)
+        cls.files = [cls.record("full.h5", "--policy", "full")]
+        cls.sparse = cls.record("sparse.h5", "--policy", "tidal:budget=21,select=2+14,sinks=2", "--shadow")
+        cls.out = cls.base / "out"
+        cls.summary = analyze([*cls.files, cls.sparse], cls.out, *MAP_OPTIONS)
+
+    @classmethod
+    def record(cls, name, *options):
+        path = cls.base / name
+        subprocess.run([TIDEGAUGE, "record", "--model", os.environ["TIDEGAUGE_TEST_MODEL"], "--raw", "--prompt",
+                        cls.PROMPT, "--steps", "4", "--ignore-eos", "--out", str(path), *options],
+                       check=True, capture_output=True)
+        return path
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def setUp(self):
+        self.prepare()
+
+    def test_overlap(self):
+        self.check_overlap([21])
+
+    def test_head_map_recall_and_mass(self):
+        _, moved = self.check_head_map(self.out, "query_head", self.n_heads, 8, (2, 5))
+        self.assertGreater(moved, 100)
+        self.check_recall_and_mass([8])
+
+    def test_persistence(self):
+        self.check_persistence([21], 4)
+
+    def test_recorded_sets(self):
+        layers = self.check_recorded_sets(self.sparse, self.out, False)
+        self.assertEqual({layer for layer, _ in layers}, set(range(2, self.n_layers)))
+        self.assertEqual({layer for layer, role in layers if role == "S"}, {2, 14})
 
 
 if __name__ == "__main__":
