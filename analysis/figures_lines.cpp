@@ -34,10 +34,22 @@ void check(const LineChart& chart) {
   }
 }
 
+/// Bars of several series at one x stand side by side.
+double side_step(const LineChart& chart, std::size_t series) {
+  if (chart.intervals != LineChart::Intervals::bars || chart.log_x) return 0;
+  double least = std::numeric_limits<double>::infinity(), most = -least;
+  for (const LineSeries& one : chart.series) {
+    for (const double x : one.x) least = std::min(least, x), most = std::max(most, x);
+  }
+  const double middle = static_cast<double>(chart.series.size() - 1) / 2;
+  return (static_cast<double>(series) - middle) * 0.006 * (most - least);
+}
+
 std::string data_blocks(const LineChart& chart) {
   std::string data;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const LineSeries& series = chart.series[i];
+    const double aside = side_step(chart, i);
     data += fmt::format("$s{} << END\n", i);
     for (std::size_t at = 0; at < series.x.size(); ++at) {
       if (std::isnan(series.y[at])) {
@@ -46,7 +58,7 @@ std::string data_blocks(const LineChart& chart) {
       }
       const double low = series.low.empty() ? series.y[at] : series.low[at];
       const double high = series.high.empty() ? series.y[at] : series.high[at];
-      data += fmt::format("{:.9g} {:.9g} {:.9g} {:.9g}\n", series.x[at], series.y[at], low, high);
+      data += fmt::format("{:.9g} {:.9g} {:.9g} {:.9g}\n", series.x[at] + aside, series.y[at], low, high);
     }
     data += "END\n";
   }

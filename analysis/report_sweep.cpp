@@ -22,6 +22,7 @@ nlohmann::json configuration_json(const Configuration& c) {
                         {"name", c.name()},
                         {"placement", c.placement},
                         {"selection", c.selection},
+                        {"heads", c.heads},
                         {"sharing", c.sharing},
                         {"map", c.map},
                         {"budget", c.budget},

@@ -44,12 +44,6 @@ std::vector<Cell> cells_of(const SweepSummary& summary) {
   return cells;
 }
 
-std::string marker_of(const Configuration& c) {
-  if (c.placement.find('S') == std::string::npos) return "no reuse";
-  if (c.sharing == "all") return "one set for all heads";
-  return c.map.empty() ? "same head" : "mapped heads";
-}
-
 std::optional<double> finite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
@@ -88,7 +82,7 @@ std::optional<ScatterFrontier> frontier_of(const Cell& cell, const Quality& qual
     if (finite(value.low)) point.y_low = value.low * quality.factor;
     if (finite(value.high)) point.y_high = value.high * quality.factor;
     point.group = c->budget.empty() ? "" : "budget " + c->budget;
-    point.marker = marker_of(*c);
+    point.marker = c->heads;
     point.reference = c->is_full;
     if (std::isfinite(point.x) && std::isfinite(point.y)) figure.points.push_back(point);
   }
@@ -135,7 +129,7 @@ std::optional<LineChart> reselection_of(const Cell& cell, const Quality& quality
     const bool mapped = !c->map.empty();
     const auto number = static_cast<std::int64_t>(std::strtoll(c->budget.c_str(), nullptr, 10));
     Line& line = lines[{number, c->budget, !mapped, c->map + c->sharing}];
-    line.series.name = fmt::format("budget {}, {}", c->budget, marker_of(*c));
+    line.series.name = fmt::format("budget {}, {}", c->budget, c->heads);
     line.series.dashed = !mapped;
     line.at[layers[1]] = value;
   }

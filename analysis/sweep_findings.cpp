@@ -55,7 +55,7 @@ void say_best(const std::vector<const Configuration*>& cell, const Configuration
   if (!best) return;
   std::string text = fmt::format("{}: best is {} with {}", where, best->name(), accuracy_text(*best));
   if (!std::isnan(best->rows_read.mean)) {
-    text += fmt::format(", reading {:.0f} K/V rows per head, layer and step", best->rows_read.mean);
+    text += fmt::format(", reading {:.0f} K/V rows per KV head, layer and step", best->rows_read.mean);
     if (full && full->rows_read.mean > 0) {
       text += fmt::format(" ({} of full attention's)", percent(best->rows_read.mean / full->rows_read.mean));
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <tuple>
 
 #include "analysis/report.h"
@@ -22,6 +23,17 @@ std::string selection_of(const std::string& placement, const std::string& policy
     out += (out.empty() ? "" : "+") + std::to_string(layer);
   }
   return out.empty() ? policy.substr(0, policy.find(':')) : out;
+}
+
+/// How chosen sets reach the heads that read them. `several_maps`: the map's file tells maps apart.
+std::string heads_of(const Configuration& c, bool several_maps) {
+  if (c.is_full) return "full attention";
+  if (c.placement.find('S') == std::string::npos) return "no reuse";
+  if (c.sharing == "all") return "one set for all heads";
+  const std::string unit = c.sharing == "group" ? "KV head" : "head";
+  if (c.map.empty()) return "same " + unit;
+  if (!several_maps) return "mapped " + unit + "s";
+  return fmt::format("mapped {}s ({})", unit, std::filesystem::path(c.map).stem().string());
 }
 
 Estimate estimate(const std::vector<const ResultRow*>& rows, double ResultRow::*field) {
@@ -94,20 +106,19 @@ bool stands_before(const Configuration& a, const Configuration& b) {
 }  // namespace
 
 std::string Configuration::name() const {
-  if (is_full) return "full attention";
+  if (is_full) return heads;
   std::string out = selection;
   if (!budget.empty()) out += ", budget " + budget;
-  if (!placement.empty() && placement.find('S') != std::string::npos && sharing != "all") {
-    out += map.empty() ? ", same head" : ", mapped heads";
-  }
-  return out;
+  return heads == "no reuse" ? out : out + ", " + heads;
 }
 
 SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<LatencyRow>& latencies) {
   SweepSummary summary;
   std::map<ConfigurationKey, std::vector<const ResultRow*>> by_key;
+  std::set<std::string> maps;
   for (const ResultRow& row : rows) {
     by_key[{row.task, row.length, row.policy}].push_back(&row);
+    if (!row.map.empty()) maps.insert(row.map);
     ++summary.n_rows;
     if (row.status == "ok") continue;
     ++summary.n_failed;
@@ -116,6 +127,7 @@ SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<Lat
   for (const auto& [key, group] : by_key) {
     summary.configurations.push_back(configuration_of(key, group));
     Configuration& made = summary.configurations.back();
+    made.heads = heads_of(made, maps.size() > 1);
     for (const LatencyRow& latency : latencies) {
       if (latency.policy == made.policy && latency.length == made.length) made.latency = latency;
     }
@@ -132,7 +144,9 @@ SweepSummary summarise_sweep(const std::filesystem::path& run_folder, PlotlyPlac
   if (std::filesystem::exists(run_folder / "latency.csv"))
     latencies = read_latencies(run_folder / "latency.csv");
   SweepSummary summary = summarise(rows, latencies);
-  summary.title = "Sweep " + std::filesystem::absolute(run_folder).lexically_normal().filename().string();
+  const std::string name =
+      std::filesystem::absolute(run_folder / "").lexically_normal().parent_path().filename().string();
+  summary.title = "Sweep of placements and budgets" + (name == "sweep" ? "" : ": " + name);
   write_text_atomically(run_folder / "summary.json", summary_json(summary));
   write_sweep_figures(run_folder, summary);
   write_sweep_report(run_folder / "report.html", summary, plotly);

@@ -45,6 +45,7 @@ struct Estimate {
 struct Configuration {
   std::string task, policy, placement, sharing, map, budget;
   std::string selection;  ///< its selection layers, "2+14"; the policy's name when it has none
+  std::string heads;      ///< how sets reach heads: "same head", "mapped heads", "one set for all heads", …
   std::int64_t length = 0;
   std::int64_t n = 0;         ///< rows with status ok
   std::int64_t failed = 0;    ///< rows with another status: in no mean

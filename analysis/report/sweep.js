@@ -2,8 +2,9 @@
 const all = data.configurations;
 const cells = distinct(all.map((c) => c.task + "\u0000" + c.length)).map((key) => ({key, task: key.split("\u0000")[0], length: Number(key.split("\u0000")[1])}));
 const inCell = (cell) => all.filter((c) => c.task === cell.task && c.length === cell.length);
-const kindOf = (c) => (c.full ? "full attention" : !c.placement.includes("S") ? "no reuse" : c.sharing === "all" ? "one set for all heads" : c.map ? "mapped heads" : "same head");
-const symbols = {"mapped heads": "circle", "same head": "triangle-up-open", "one set for all heads": "square-open", "no reuse": "diamond-open", "full attention": "star"};
+const kindOf = (c) => c.heads;
+const kinds = distinct(all.filter((c) => !c.full).map(kindOf));
+const symbolOf = (kind) => (kind.startsWith("same") ? "triangle-up-open" : ["circle", "square", "diamond", "pentagon", "cross"][kinds.filter((k) => !k.startsWith("same")).indexOf(kind) % 5]);
 const budgetOrder = (a, b) => parseFloat(a || 0) - parseFloat(b || 0) || String(a).localeCompare(String(b));
 
 const qualities = {
@@ -55,7 +56,7 @@ function frontierPart() {
     for (const [i, budget] of budgets.entries()) {
       for (const kind of distinct(list.filter((c) => !c.full).map(kindOf))) {
         const chosen = points.filter((p) => !p.c.full && p.c.budget === budget && kindOf(p.c) === kind);
-        if (chosen.length) traces.push(trace(`${budget ? "budget " + budget + ", " : ""}${kind}`, chosen, hues[i % hues.length], symbols[kind]));
+        if (chosen.length) traces.push(trace(`${budget ? "budget " + budget + ", " : ""}${kind}`, chosen, hues[i % hues.length], symbolOf(kind)));
       }
     }
     const full = points.filter((p) => p.c.full);

@@ -133,6 +133,19 @@ TEST(SweepSummary, CountsWithWilsonIntervalsAndKeepsFailuresOut) {
   EXPECT_EQ(json["configurations"][0]["kl"]["n"], 2);
 }
 
+TEST(SweepSummary, TellsSeveralMapsApart) {
+  const Folder folder;
+  const auto csv = write_csv(folder, row(0, "tidal:a", "FFS.S", "runs/text.json", "64", "1", 20) +
+                                         row(0, "tidal:b", "FFS.S", "runs/task.json", "64", "0", 20) +
+                                         row(0, "tidal:c", "FFS.S", "", "64", "0", 30) +
+                                         row(0, "window:budget=64", "KKKKK", "", "64", "0", 64));
+  std::vector<std::string> names;
+  for (const Configuration& c : summarise(read_results(csv), {}).configurations) names.push_back(c.name());
+  EXPECT_EQ(names, (std::vector<std::string>{"2+4, budget 64, mapped heads (text)",
+                                             "2+4, budget 64, mapped heads (task)",
+                                             "2+4, budget 64, same head", "window, budget 64"}));
+}
+
 TEST(SweepSummary, ComparesTheMapWithTheSameHeadOnTheSameSamples) {
   const Folder folder;
   std::string rows;
