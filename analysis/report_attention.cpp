@@ -173,6 +173,7 @@ AttentionView load_attention_view(const RecordingReader& recording, std::int64_t
   for (const std::int64_t step : view.steps) view.kv_len.push_back(kv_len[static_cast<std::size_t>(step)]);
   for (const int layer : view.layers) {
     view.shadow = view.shadow || recording.has_shadow_prob(layer);
+    view.top_only = view.top_only || !(recording.has_prob(layer) || recording.has_shadow_prob(layer));
     view.code.push_back(layer_codes(recording, layer, view));
     view.read_bits.push_back(layer_read_bits(recording, layer, view));
     const auto role = recording.role(layer);

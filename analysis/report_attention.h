@@ -17,8 +17,9 @@ float attention_of_code(std::uint8_t code);
 
 /// Maps of some layers and heads over steps and positions.
 struct AttentionView {
-  std::string name;     ///< the recording's file name
-  bool shadow = false;  ///< full attention's weights of a sparse run
+  std::string name;       ///< the recording's file name
+  bool shadow = false;    ///< full attention's weights of a sparse run
+  bool top_only = false;  ///< the recording holds each head's top weights only: the rest is unknown
   std::int64_t prompt_len = 0;
   std::vector<int> layers;           ///< layers that are here
   std::vector<int> heads;            ///< query heads that are here

@@ -14,6 +14,7 @@ std::string base64_of(const std::vector<std::uint8_t>& bytes) {
 nlohmann::json attention_json(const AttentionView& view) {
   nlohmann::json out = {{"name", view.name},
                         {"shadow", view.shadow},
+                        {"top_only", view.top_only},
                         {"prompt_len", view.prompt_len},
                         {"layers", view.layers},
                         {"heads", view.heads},

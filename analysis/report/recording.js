@@ -58,7 +58,7 @@ function overlapPart() {
     return {
       traces: chosen.map((m, i) => ({type: "scatter", mode: "lines", name: `k = ${m.k}`, x: Array.from({length: L - 1}, (_, d) => d + 1), y: byDistance(m),
         line: {color: hues[i % hues.length], width: m.k == state.k ? 3.5 : 1.5}, hovertemplate: `%{x} layers apart<br>${unit()} %{y:.3f}<extra>k = ${m.k}</extra>`})),
-      layout: {height: narrow() ? 320 : 430, xaxis: {title: {text: "distance between the layers"}}, yaxis: {title: {text: unit()}, range: [0, 1.02]}, legend: {orientation: "h", y: 1.1}},
+      layout: {height: narrow() ? 320 : 430, xaxis: {title: {text: "distance between the layers"}}, yaxis: {title: {text: unit()}, range: [0, 1.02]}, legend: {orientation: "h", y: -0.18}, margin: {l: 60, r: 10, t: 30, b: 80}},
     };
   });
   const draw = () => {
@@ -94,7 +94,7 @@ function reusePart() {
         line: {color: hues[i], dash: variant === "same head" ? "dot" : "solid", width: 2}, marker: {size: 6, symbol: i ? "square" : "circle"},
         hovertemplate: `layer %{x}<br>${unit()} %{y:.3f}<extra>${variant}</extra>`};
     }),
-    layout: {height: 300, xaxis: {title: {text: "reading layer j"}, range: [-0.5, L - 0.5]}, yaxis: {title: {text: unit()}, range: [0, 1.02]}, legend: {orientation: "h", y: 1.12}},
+    layout: {height: 340, xaxis: {title: {text: "reading layer j"}, range: [-0.5, L - 0.5]}, yaxis: {title: {text: unit()}, range: [0, 1.02]}, legend: {orientation: "h", y: -0.25}, margin: {l: 60, r: 10, t: 30, b: 80}},
   }));
   const draw = () => {
     for (const {variant, node} of maps) { const m = find(variant); if (m) layerMap(node, m.value, unit()); }
@@ -170,7 +170,9 @@ function cellsOf(view, state) {
         code = Math.max(code, codes[(h * steps + s) * bins + b]);
         wasRead = wasRead || (bits !== null && (bits[(h * steps + s) * rowBytes + (b >> 3)] >> (b & 7)) & 1);
       }
-      if (code > 0) row[b] = view.floor_log10 * (1 - (code - 1) / 254);
+      // a weight that rounds to 0 is drawn lowest; what was not read, or not recorded, stays blank
+      const known = !view.top_only && (view.shadow || bits === null || wasRead);
+      if (code > 0 || known) row[b] = code === 0 ? view.floor_log10 : view.floor_log10 * (1 - (code - 1) / 254);
       if (wasRead) { read.x.push(first); read.y.push(s); }
     }
     z.push(row);
