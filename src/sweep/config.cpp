@@ -51,9 +51,12 @@ class Reader {
     return text(node, key);
   }
   [[noreturn]] void fail(const toml::node& node, std::string_view key, std::string_view expected) const {
+    fail_input("{}: key '{}': expected {}", at(node), key, expected);
+  }
+  /// File and line of a node; what came from a setting has no line.
+  std::string at(const toml::node& node) const {
     const auto line = node.source().begin.line;
-    const std::string at = line > 0 ? fmt::format("{}, line {}", where_, line) : where_;
-    fail_input("{}: key '{}': expected {}", at, key, expected);
+    return line > 0 ? fmt::format("{}, line {}", where_, line) : where_;
   }
 
  private:
@@ -126,8 +129,8 @@ SweepConfig read_config(const toml::table& table, const std::string& where) {
   for (const auto& [key, node] : table) {
     const auto& known = sweep_config_keys();
     if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-    fail_input("{}, line {}: key '{}' is unknown; the nearest is '{}'", where, node.source().begin.line,
-               key.str(), nearest(key.str(), known));
+    fail_input("{}: key '{}' is unknown; the nearest is '{}'", reader.at(node), key.str(),
+               nearest(key.str(), known));
   }
   constexpr std::int64_t kMany = 1'000'000'000;
   SweepConfig config;

@@ -14,7 +14,8 @@ void log_softmax(std::span<const float> logits, std::vector<float>& log_prob) {
   for (const float logit : logits) sum += std::exp(logit - highest);
   const double log_sum = static_cast<double>(highest) + std::log(sum);
   log_prob.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) log_prob[i] = static_cast<float>(static_cast<double>(logits[i]) - log_sum);
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    log_prob[i] = static_cast<float>(static_cast<double>(logits[i]) - log_sum);
 }
 
 void FidelityMeasure::add(std::span<const float> logits, const FidelityReference& reference) {

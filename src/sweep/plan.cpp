@@ -1,6 +1,8 @@
 #include "sweep/plan.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -97,6 +99,14 @@ void check_lengths(const SweepConfig& config, const ModelConfig& model) {
   }
 }
 
+/// Makes the first sample of every task and length, so that what cannot be made is told before work begins.
+void try_samples(const SweepPlan& plan) {
+  std::set<std::pair<const Task*, std::int64_t>> tried;
+  for (const auto& sample : plan.samples) {
+    if (tried.insert({sample.task, sample.spec.length}).second) sample.task->sample(sample.spec);
+  }
+}
+
 template <typename T>
 void check_unique(const char* key, std::vector<T> values) {
   std::sort(values.begin(), values.end());
@@ -121,6 +131,7 @@ SweepPlan make_plan(SweepConfig config, const Model& model) {
     plan.tasks.push_back(make_task(name, {plan.config.text, plan.config.raw}, model.tokenizer()));
     list_samples(plan, *plan.tasks.back());
   }
+  try_samples(plan);
   return plan;
 }
 
