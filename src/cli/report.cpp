@@ -3,7 +3,7 @@
 #include "analysis/report.h"
 
 #include <cstdio>
-#include <map>
+#include <string>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -17,7 +17,7 @@ using analysis::PlotlyPlace;
 
 struct Options {
   std::filesystem::path folder;
-  PlotlyPlace plotly = PlotlyPlace::inlined;
+  std::string plotly = "inlined";
   bool json = false;
 };
 
@@ -32,15 +32,16 @@ void finish(const Options& options, const char* kind, const std::vector<std::str
 }
 
 void run(const Options& options) {
+  const PlotlyPlace plotly = options.plotly == "beside" ? PlotlyPlace::beside : PlotlyPlace::inlined;
   const auto page = options.folder / "report.html";
   if (!std::filesystem::is_directory(options.folder)) {
     fail_input("{}: no such folder; expected the folder of a sweep or an analysis", options.folder.string());
   }
   if (std::filesystem::exists(options.folder / "results.csv")) {
-    const auto summary = analysis::summarise_sweep(options.folder, options.plotly);
+    const auto summary = analysis::summarise_sweep(options.folder, plotly);
     finish(options, "sweep", summary.findings);
   } else if (std::filesystem::exists(page)) {
-    finish(options, "recording", analysis::rewrite_report(page, options.plotly));
+    finish(options, "recording", analysis::rewrite_report(page, plotly));
   } else {
     fail_input("{}: neither results.csv (a sweep) nor report.html (an analysis) is there",
                options.folder.string());
@@ -56,16 +57,13 @@ void add_report(CLI::App& root) {
       "Make a run's page again: of a sweep its summary and figures too, from results.csv; of an analysis "
       "the page, from the data inside it");
   command->add_option("RUNDIR", options->folder, "Folder that sweep or analyze wrote")->required();
-  const std::map<std::string, PlotlyPlace> places = {{"inlined", PlotlyPlace::inlined},
-                                                     {"beside", PlotlyPlace::beside}};
   command
       ->add_option(
           "--plotly", options->plotly,
           "plotly.js inlined: the page is one file (5 MB more); beside: as plotly.min.js in the page's "
-          "folder, for many committed pages (default inlined)")
-      ->type_name("inlined|beside")
-      ->transform(CLI::CheckedTransformer(places))
-      ->default_str("inlined");
+          "folder, for many committed pages")
+      ->check(CLI::IsMember({"inlined", "beside"}))
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable result on stdout");
   command->callback([options] { run(*options); });
 }
