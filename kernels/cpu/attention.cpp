@@ -22,8 +22,8 @@ constexpr std::int64_t kMaxSplits = 16;
 struct Splits {
   explicit Splits(std::int64_t count) {
     const std::int64_t wanted = std::clamp<std::int64_t>(count / kSplitPositions, 1, kMaxSplits);
-    length = ((count + wanted - 1) / wanted + 63) / 64 * 64;
-    n = std::max<std::int64_t>(1, (count + length - 1) / length);
+    length = std::max<std::int64_t>(64, ((count + wanted - 1) / wanted + 63) / 64 * 64);
+    n = std::max<std::int64_t>(1, (count + length - 1) / length);  // nothing to read is a split, too
   }
   std::int64_t length, n;
 };

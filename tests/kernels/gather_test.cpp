@@ -103,6 +103,17 @@ TEST_P(GatherAttention, ReadsOnlyItsPositions) {
   }
 }
 
+TEST_P(GatherAttention, AnEmptySetGivesNothing) {
+  Random random(4);
+  const Cache cache(random, DType::bf16, 1, 64, 9, 4);
+  Sets sets(random, 9, 1, 2, false);
+  sets.count = {0};
+  ThreadPool pool(1);
+  const Result got = run(cpu::gather_attention, random.normals(64), cache.view(), sets, {0}, pool);
+  EXPECT_EQ(got.log_sum_exp[0], -std::numeric_limits<float>::infinity());
+  for (const float o : got.out) EXPECT_EQ(o, 0.0f);
+}
+
 TEST_P(GatherAttention, BitsDoNotDependOnSharingThreadsBatchOrScores) {
   Random random(2);
   const Cache cache(random, DType::bf16, 3, 64, 2000, 1500);
