@@ -26,7 +26,7 @@ stage "3/5 Record a needle prompt under TidalDecode with that map, full attentio
 "$tidegauge" record --task needle --samples 1 --length 1024 --policy "$tidal" --shadow --out tidal
 
 stage "4/5 Analyse what the reused sets caught"
-"$tidegauge" analyze tidal/*.h5 --out tidal-analysis
+"$tidegauge" analyze tidal/*.h5 --map headmap.json --out tidal-analysis
 
 stage "5/5 Sweep: placements x budgets, same head and mapped, needles in 1 K tokens"
 "$tidegauge" sweep --config "$root/configs/demo-sweep.toml" --out sweep
