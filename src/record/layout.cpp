@@ -16,8 +16,9 @@ constexpr std::int64_t kMaxKvChunk = 4096;
 constexpr std::int64_t kHalf = 2;
 // What HDF5 takes besides the values: measured on files of 1 to 32 layers.
 constexpr std::int64_t kFileBytes = 64 << 10;
-constexpr std::int64_t kLayerBytes = 16 << 10;
-constexpr std::int64_t kIndexBytes = 128;     // of a block in a layer's chunk indexes
+constexpr std::int64_t kLayerBytes = 4 << 10;
+constexpr std::int64_t kDatasetBytes = 5500;
+constexpr std::int64_t kIndexBytes = 128;     // of a chunk in its dataset's index
 constexpr std::int64_t kStepRowBytes = 44;    // /steps, /tokens, scales
 constexpr std::int64_t kTokenBytes = 64;      // a token's text, its reference and its id
 
@@ -31,17 +32,28 @@ std::uint64_t Layout::step_bytes() const {
 }
 
 std::uint64_t Layout::file_bytes(std::int64_t steps) const {
-  const auto n_layers_recorded = static_cast<std::int64_t>(layers.size());
-  const std::int64_t whole = (steps + chunk_steps - 1) / chunk_steps * chunk_steps;
+  const auto n_recorded = static_cast<std::int64_t>(layers.size());
+  const std::int64_t n_queries = std::ssize(prefill_rows);
+  const std::int64_t datasets = 3 + 3 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
+  const std::int64_t prefill = n_queries * (n_heads * prompt_len * kHalf + kIndexBytes);
+  const std::int64_t fixed = kFileBytes + prompt_len * kTokenBytes + n_recorded * (kLayerBytes + datasets * kDatasetBytes + prefill);
+  return static_cast<std::uint64_t>(fixed) + growth_bytes(0, steps);
+}
+
+std::uint64_t Layout::growth_bytes(std::int64_t from, std::int64_t to) const {
+  const auto n_recorded = static_cast<std::int64_t>(layers.size());
   const std::int64_t row_chunk = std::min(max_steps, kRowChunk);
-  const std::int64_t rows = (steps + row_chunk - 1) / row_chunk * row_chunk;
-  const std::int64_t row = kStepRowBytes + n_layers_recorded * (1 + 4 * n_kv_heads + 8);
-  const std::int64_t prefill = n_layers_recorded * std::ssize(prefill_rows) * n_heads * prompt_len * kHalf;
-  const std::int64_t blocks = whole / chunk_steps;
-  const std::int64_t index = n_layers_recorded * blocks * kIndexBytes;
-  return static_cast<std::uint64_t>(kFileBytes + n_layers_recorded * kLayerBytes + prefill + rows * row + index +
-                                    (prompt_len + steps) * kTokenBytes) +
-         static_cast<std::uint64_t>(whole) * step_bytes();
+  const std::int64_t row_chunks = (to + row_chunk - 1) / row_chunk - (from + row_chunk - 1) / row_chunk;
+  const std::int64_t row = kStepRowBytes + n_recorded * (1 + 4 * n_kv_heads + 8);
+  const std::int64_t maps = (prob ? 1 : 0) + (shadow ? 1 : 0);
+  const std::int64_t top = static_cast<std::int64_t>(n_heads) * top_k * (4 + kHalf);
+  std::int64_t blocks = 0;
+  for (std::int64_t first = from; first < to; first += chunk_steps) {
+    const std::int64_t kv_len = prompt_len + std::min(first + chunk_steps, to) - 1;
+    const std::int64_t chunks = (kv_len + kv_chunk - 1) / kv_chunk;
+    blocks += chunk_steps * (maps * n_heads * chunks * kv_chunk * kHalf + top) + (maps * chunks + 4) * kIndexBytes;
+  }
+  return static_cast<std::uint64_t>(row_chunks * row_chunk * row + (to - from) * kTokenBytes + n_recorded * blocks);
 }
 
 std::uint64_t sets_bytes(const StepSets& sets) {
@@ -51,7 +63,8 @@ std::uint64_t sets_bytes(const StepSets& sets) {
 }
 
 void choose_chunks(Layout& layout, std::uint64_t max_bytes) {
-  layout.kv_chunk = std::min(layout.kv_capacity(), kMaxKvChunk);
+  const std::int64_t n_kv_chunks = (layout.kv_capacity() + kMaxKvChunk - 1) / kMaxKvChunk;
+  layout.kv_chunk = (layout.kv_capacity() + n_kv_chunks - 1) / n_kv_chunks;
   const std::int64_t step_chunk_bytes = layout.n_heads * layout.kv_chunk * kHalf;
   const auto step_bytes = std::max<std::int64_t>(static_cast<std::int64_t>(layout.step_bytes()), 1);
   std::int64_t steps = std::min({kMaxChunkSteps, layout.max_steps, kChunkBytes / step_chunk_bytes,

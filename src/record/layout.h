@@ -27,10 +27,12 @@ struct Layout {
 
   std::int64_t kv_capacity() const { return prompt_len + max_steps - 1; }
   std::int64_t n_kv_chunks() const { return (kv_capacity() + kv_chunk - 1) / kv_chunk; }
-  /// Uncompressed bytes of one step's maps, all layers.
+  /// Uncompressed bytes of one step's maps over every position there may be, all layers.
   std::uint64_t step_bytes() const;
   /// Uncompressed bytes of a file of `steps` steps, whole chunks counted, selected positions aside.
   std::uint64_t file_bytes(std::int64_t steps) const;
+  /// What steps [from, to) add to it, the first of a block at `from`.
+  std::uint64_t growth_bytes(std::int64_t from, std::int64_t to) const;
 };
 
 /// Chooses kv_chunk and chunk_steps: chunks of about 1 MB, blocks of at most 64 MB (one step at least),

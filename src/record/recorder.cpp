@@ -202,6 +202,7 @@ void Recorder::Impl::write_jobs() {
     lock.lock();
     busy = false;
     if (!reason.empty()) {
+      file.freeze();
       keep_failure(reason);
       changed.notify_all();
       return;
@@ -260,8 +261,7 @@ std::uint64_t Recorder::Impl::bytes_after(std::int64_t more_steps) const {
   const std::int64_t pending = steps - committed + more_steps;
   const std::int64_t blocks = (pending + layout.chunk_steps - 1) / layout.chunk_steps;
   const auto block_steps = static_cast<std::uint64_t>(blocks * layout.chunk_steps);
-  const std::uint64_t growth = layout.file_bytes(committed + pending) - layout.file_bytes(committed);
-  return file_bytes + growth + block_steps * sets_step_bytes_max;
+  return file_bytes + layout.growth_bytes(committed, committed + pending) + block_steps * sets_step_bytes_max;
 }
 
 Recorder::Recorder(RecorderOptions options, RecordingOrigin origin, std::int64_t max_steps) {

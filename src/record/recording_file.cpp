@@ -1,5 +1,8 @@
 #include "record/recording_file.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
 #include <limits>
@@ -173,6 +176,15 @@ void RecordingFile::write_prefill(std::size_t layer_index, std::int64_t first_qu
                       half + q * elements, static_cast<std::size_t>(elements) * 2, 2});
   }
   chunks_->write(chunks);
+}
+
+void RecordingFile::freeze() {
+  void* handle = nullptr;
+  if (H5Fget_vfd_handle(file_.get(), H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
+  const int read_only = ::open(part_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (read_only < 0) return;
+  ::dup2(read_only, *static_cast<int*>(handle));  // HDF5's own descriptor refuses writes from here on
+  ::close(read_only);
 }
 
 void RecordingFile::finish() {

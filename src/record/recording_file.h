@@ -39,6 +39,9 @@ class RecordingFile {
   void append(StepBlock& block);
   /// Bytes of the file on disk after the last commit.
   std::uint64_t bytes() const { return bytes_; }
+  /// After a failed write: nothing of what HDF5 still holds reaches the file, so that closing it does not
+  /// spoil what was committed.
+  void freeze();
   /// Marks the file complete, closes it and publishes it under its final name.
   void finish();
 

@@ -65,14 +65,17 @@ class Copy {
     layout.prob = reader_.has_prob(layer);
     layout.shadow = reader_.has_shadow_prob(layer);
     const h5::Handle file = h5::open_for_reading(part.string());
-    const std::string path = record::layer_path(layer, layout.n_layers);
-    if (layout.prob) layout.compress = record::is_compressed(file.get(), path + "/prob");
+    for (const char* dataset : {"/prob", "/shadow_prob", "/top_prob", "/selected"}) {
+      for (const int any : layout.layers) {
+        const std::string where = record::layer_path(any, layout.n_layers) + dataset;
+        if (h5::has_path(file.get(), where) && record::is_compressed(file.get(), where)) layout.compress = true;
+      }
+    }
     if (reader_.has_top(layer)) {
       std::vector<std::int32_t> position;
       std::vector<float> prob;
       reader_.read_top(layer, 0, position, prob);
       layout.top_k = static_cast<int>(position.size()) / layout.n_heads;
-      layout.compress = record::is_compressed(file.get(), path + "/top_prob");
     }
     return chunked(layout);
   }

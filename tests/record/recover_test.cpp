@@ -1,0 +1,238 @@
+// A recording that is cut off, by a kill or by a full disk.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "base/file.h"
+#include "record/inspect.h"
+#include "record/reader.h"
+#include "record/recover.h"
+#include "record_helpers.h"
+#include "synthetic_recording.h"
+
+namespace tide::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Starts a recording, with files limited to `file_limit` bytes unless 0.
+pid_t start_writer(const fs::path& out, std::vector<std::string> settings, rlim_t file_limit = 0) {
+  std::vector<std::string> arguments = {RECORD_PROBE, "write", out.string()};
+  arguments.insert(arguments.end(), settings.begin(), settings.end());
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  if (file_limit != 0) {
+    ::signal(SIGXFSZ, SIG_IGN);  // a write past the limit fails with EFBIG, as one to a full disk with ENOSPC
+    const rlimit limit{file_limit, file_limit};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  const std::string errors = out.string() + ".stderr";
+  if (std::freopen(errors.c_str(), "w", stderr) == nullptr) ::_exit(126);
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  ::execv(pointers[0], pointers.data());
+  ::_exit(127);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return status;
+}
+
+/// Every step that the reader gives holds the maps of the same run without a cut.
+void expect_maps_of(const SyntheticSpec& spec, const RecordingReader& reader) {
+  SyntheticSpec whole = spec;
+  whole.path += ".whole";
+  write_synthetic(whole);
+  const RecordingReader expected(whole.path);
+  std::vector<float> a, b;
+  for (const int layer : reader.layers()) {
+    for (std::int64_t step = 0; step < reader.info().committed_steps; ++step) {
+      reader.read_prob(layer, step, false, a);
+      expected.read_prob(layer, step, false, b);
+      ASSERT_EQ(a, b) << "layer " << layer << " step " << step;
+    }
+  }
+}
+
+TEST(Recorder, KeepsCommittedStepsAfterKill) {
+  for (const std::string deflate : {"deflate=0", "deflate=1"}) {
+    const TempFolder folder;
+    SyntheticSpec spec;
+    spec.path = folder / "run.h5";
+    spec.steps = 400;
+    const fs::path part = part_path(spec.path);
+    const pid_t child = start_writer(spec.path, {"steps=100000", "max_steps=400", "prompt=20", "pause_ms=1", deflate});
+    std::int64_t committed = 0;
+    for (int tries = 0; committed < 64 && tries < 2000; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      try {
+        committed = RecordingReader(part).info().committed_steps;
+      } catch (const InputError&) {
+        // Not there yet, or caught between two writes.
+      }
+    }
+    ::kill(child, SIGKILL);
+    EXPECT_TRUE(WIFSIGNALED(wait_for(child)));
+    ASSERT_GE(committed, 64);
+    EXPECT_FALSE(fs::exists(spec.path));
+
+    const fs::path out = folder / "recovered.h5";
+    const std::int64_t recovered = recover_recording(part, out);
+    EXPECT_GE(recovered, committed);
+    const RecordingReader reader(out);
+    EXPECT_TRUE(reader.info().complete);
+    EXPECT_EQ(reader.info().committed_steps, recovered);
+    EXPECT_EQ(reader.token_strings().size(), static_cast<std::size_t>(20 + recovered));
+    EXPECT_EQ(inspect_recording(out).verdict(), "");
+    expect_maps_of(spec, reader);
+  }
+}
+
+TEST(Recorder, SurvivesKillsAtManyMoments) {
+  int recovered_runs = 0;
+  for (int run = 0; run < 20; ++run) {
+    const TempFolder folder;
+    const fs::path path = folder / "run.h5";
+    // One step a chunk would be slow here: 64 steps of 4 layers are committed every few milliseconds.
+    const pid_t child = start_writer(path, {"steps=100000", "max_steps=100000", "prompt=5", "maps=topk", "deflate=1"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(60 + 7 * run));
+    ::kill(child, SIGKILL);
+    wait_for(child);
+    std::int64_t committed = 0;
+    try {
+      committed = RecordingReader(part_path(path)).info().committed_steps;
+    } catch (const InputError&) {
+      continue;  // killed before the first commit
+    }
+    if (committed == 0) continue;
+    EXPECT_EQ(recover_recording(part_path(path), folder / "out.h5"), committed);
+    EXPECT_EQ(inspect_recording(folder / "out.h5").verdict(), "");
+    ++recovered_runs;
+  }
+  EXPECT_GE(recovered_runs, 15);
+}
+
+TEST(Recorder, FullDiskIsOneLineAndLeavesNoFileUnderTheFinalName) {
+  for (const rlim_t limit : {30000, 100000, 300000, 3000000}) {
+    const TempFolder folder;
+    const fs::path path = folder / "run.h5";
+    const int status = wait_for(start_writer(path, {"steps=2000", "prompt=200"}, limit));
+    ASSERT_TRUE(WIFEXITED(status)) << "killed by signal " << WTERMSIG(status);
+    EXPECT_EQ(WEXITSTATUS(status), 1);
+    EXPECT_FALSE(fs::exists(path));
+    const std::string errors = read_text(path.string() + ".stderr");
+    EXPECT_NE(errors.find("run.h5.part: File too large"), std::string::npos) << errors;
+    EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), 1) << errors;
+  }
+}
+
+TEST(Recorder, FullDiskKeepsTheStepsCommittedBefore) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.steps = 2000;
+  spec.prompt_len = 200;
+  const int status = wait_for(start_writer(spec.path, {"steps=2000", "prompt=200"}, 8000000));
+  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+  const std::int64_t recovered = recover_recording(part_path(spec.path), folder / "out.h5");
+  EXPECT_GT(recovered, 0);
+  EXPECT_EQ(inspect_recording(folder / "out.h5").verdict(), "");
+  spec.steps = recovered;
+  spec.max_steps = 2000;
+  expect_maps_of(spec, RecordingReader(folder / "out.h5"));
+}
+
+TEST(Recorder, AnotherRecordingWorksAfterAFailedOne) {
+  const TempFolder folder;
+  rlimit old{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  SyntheticSpec spec;
+  spec.path = folder / "fails.h5";
+  spec.steps = 300;
+  spec.prompt_len = 200;
+  const rlimit limit{500000, old.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  expect_work_error([&] { write_synthetic(spec); }, "fails.h5.part: File too large");
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_FALSE(fs::exists(spec.path));
+  spec.path = folder / "works.h5";
+  write_synthetic(spec);
+  EXPECT_EQ(inspect_recording(spec.path).verdict(), "");
+}
+
+TEST(Recorder, WithoutFinishThePartStays) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  {
+    const SyntheticRun run(spec);
+    Recorder recorder(run.options(), run.origin(), spec.steps);
+    for (std::int64_t step = 0; step < 7; ++step) run.feed_step(recorder, step);
+  }
+  EXPECT_FALSE(fs::exists(spec.path));
+  const RecordingReader reader(part_path(spec.path));
+  EXPECT_FALSE(reader.info().complete);
+  EXPECT_EQ(reader.info().committed_steps, 7);
+  EXPECT_EQ(reader.info().max_kv_len, 26);
+}
+
+TEST(Recover, GivesTheSameFileForASoundOne) {
+  for (const MapsMode maps : {MapsMode::full, MapsMode::top_k, MapsMode::none}) {
+    const TempFolder folder;
+    SyntheticSpec spec;
+    spec.path = folder / "run.h5";
+    spec.maps = maps;
+    spec.top_k = maps == MapsMode::top_k ? 4 : 0;
+    spec.shadow = maps == MapsMode::full;
+    spec.prefill_rows = {5};  // one row: several come in another order than they are copied
+    spec.compression = Compression::deflate;
+    write_synthetic(spec);
+    EXPECT_EQ(recover_recording(spec.path, folder / "copy.h5"), 10);
+    // `created` is carried over and nothing else changes: the two files are equal byte for byte.
+    EXPECT_TRUE(read_text(spec.path) == read_text(folder / "copy.h5")) << static_cast<int>(maps);
+  }
+}
+
+TEST(Recover, CopiesEveryPrefillRow) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.prefill_rows = {1, 2, 5, 18};
+  write_synthetic(spec);
+  recover_recording(spec.path, folder / "copy.h5");
+  const RecordingReader source(spec.path), copy(folder / "copy.h5");
+  EXPECT_EQ(copy.prefill_query_positions(), spec.prefill_rows);
+  std::vector<float> a, b;
+  for (const int layer : source.layers()) {
+    source.read_prefill_prob(layer, a);
+    copy.read_prefill_prob(layer, b);
+    EXPECT_EQ(a, b) << layer;
+  }
+}
+
+TEST(Recover, RefusesAFileWithoutCommittedSteps) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  {
+    const SyntheticRun run(spec);
+    const Recorder recorder(run.options(), run.origin(), spec.steps);
+  }
+  expect_input_error([&] { recover_recording(part_path(spec.path), folder / "out.h5"); }, "no step was committed");
+  EXPECT_FALSE(fs::exists(folder / "out.h5"));
+}
+
+}  // namespace
+}  // namespace tide::test
