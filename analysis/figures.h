@@ -42,6 +42,7 @@ struct Heatmap {
   std::vector<std::string> column_labels;  ///< [n_columns]; empty: numbers from first_column
   std::int64_t first_row = 0;
   std::int64_t first_column = 0;
+  std::int64_t column_step = 1;  ///< what a column's number grows by, e.g. positions a column stands for
   bool first_row_on_top = true;
   bool log_scale = false;     ///< logarithmic colours; values <= 0 are drawn as the lowest colour
   std::optional<double> low;  ///< colour range; absent: from the values

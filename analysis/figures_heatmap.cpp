@@ -7,6 +7,7 @@
 
 #include "analysis/figures.h"
 #include "analysis/figures_gnuplot.h"
+#include "analysis/figures_scale.h"
 #include "base/error.h"
 
 namespace tide::analysis {
@@ -43,65 +44,6 @@ DrawnCells drawn_cells(const Heatmap& map) {
   return cells;
 }
 
-/// The colour scale: from values to numbers that gnuplot maps linearly.
-struct Scale {
-  double low = 0, high = 1;  // in values
-  bool log = false;
-
-  double place(double value) const {
-    if (std::isnan(value)) return kNaN;
-    if (!log) return std::clamp(value, low, high);
-    return std::log10(std::clamp(value, low, high));
-  }
-  double low_place() const { return log ? std::log10(low) : low; }
-  double high_place() const { return log ? std::log10(high) : high; }
-};
-
-Scale colour_scale(const Heatmap& map) {
-  Scale scale;
-  scale.log = map.log_scale;
-  double least = std::numeric_limits<double>::infinity(), most = -least;
-  for (const float value : map.value) {
-    if (!std::isfinite(value) || (map.log_scale && value <= 0)) continue;
-    least = std::min<double>(least, value);
-    most = std::max<double>(most, value);
-  }
-  if (!(least <= most)) least = map.log_scale ? 0.1 : 0, most = 1;
-  scale.low = map.low.value_or(least);
-  scale.high = map.high.value_or(most);
-  if (map.log_scale && !(scale.low > 0)) {
-    fail_input("draw heatmap {}: a log scale from {} has no logarithm, expected a lower end above 0",
-               map.title, scale.low);
-  }
-  if (scale.high < scale.low) fail_input("draw heatmap {}: range {} to {}", map.title, scale.low, scale.high);
-  if (scale.high == scale.low) {  // one value only: a range around it
-    scale.high =
-        map.log_scale ? scale.high * 10 : scale.high + (scale.high == 0 ? 1 : std::fabs(scale.high) / 2);
-  }
-  return scale;
-}
-
-std::string colour_ticks(const Scale& scale) {
-  std::vector<double> places;
-  std::vector<std::string> texts;
-  if (scale.log && scale.high_place() - scale.low_place() >= 0.9) {
-    const int first = static_cast<int>(std::ceil(scale.low_place() - 1e-9));
-    const int last = static_cast<int>(std::floor(scale.high_place() + 1e-9));
-    const int stride = std::max(1, (last - first + 1) / 7);
-    for (int decade = first; decade <= last; decade += stride) {
-      places.push_back(decade);
-      texts.push_back(tick_text(std::pow(10.0, decade)));
-    }
-  } else {
-    const double step = nice_step(scale.high - scale.low, 6);
-    for (double i = std::ceil(scale.low / step - 1e-9); i * step <= scale.high + step * 1e-9; ++i) {
-      places.push_back(scale.place(i * step));
-      texts.push_back(tick_text(std::fabs(i * step) < step * 1e-6 ? 0 : i * step));
-    }
-  }
-  return tick_command("cb", places, texts);
-}
-
 double widest(const std::vector<std::string>& labels) {
   double width = 0;
   for (const auto& label : labels) width = std::max(width, text_width(label, kSmallPoints));
@@ -135,20 +77,36 @@ Canvas canvas_of(const Heatmap& map, bool slanted) {
   return canvas;
 }
 
-/// Ticks of one axis: as many labels as fit, at cell centres.
-std::string cell_ticks(const char* axis, std::int64_t n, std::int64_t bin, std::int64_t first, double pixels,
-                       double label_pixels, const std::vector<std::string>& labels) {
+/// One axis' cells: how many, how they are numbered, and how many are drawn as one.
+struct CellAxis {
+  std::int64_t n, bin, first, step;
+  const std::vector<std::string>& labels;
+
+  /// Where the middle of cell `i`, whole or not, lies among the drawn cells.
+  double place(double i) const { return (i + 0.5) / static_cast<double>(bin) - 0.5; }
+};
+
+/// Ticks of one axis: as many labels as fit, at cell centres; numbers at multiples of a round one.
+std::string cell_ticks(const char* axis, const CellAxis& cells, double pixels, double label_pixels) {
   const int most = std::max(1, static_cast<int>(pixels / label_pixels));
-  const auto stride = labels.empty()
-                          ? std::max<std::int64_t>(1, std::llround(nice_step(static_cast<double>(n), most)))
-                          : std::max<std::int64_t>(1, (n + most - 1) / most);
   std::vector<double> places;
   std::vector<std::string> texts;
-  // numbers stand at multiples of the stride, whatever the first one is
-  const std::int64_t start = labels.empty() ? (stride - first % stride) % stride : 0;
-  for (std::int64_t i = start; i < n; i += stride) {
-    places.push_back((static_cast<double>(i) + 0.5) / static_cast<double>(bin) - 0.5);
-    texts.push_back(labels.empty() ? std::to_string(first + i) : labels[static_cast<std::size_t>(i)]);
+  if (!cells.labels.empty()) {
+    const std::int64_t stride = std::max<std::int64_t>(1, (cells.n + most - 1) / most);
+    for (std::int64_t i = 0; i < cells.n; i += stride) {
+      places.push_back(cells.place(static_cast<double>(i)));
+      texts.push_back(cells.labels[static_cast<std::size_t>(i)]);
+    }
+    return tick_command(axis, places, texts);
+  }
+  const std::int64_t span = cells.n * cells.step;
+  const auto stride = std::max<std::int64_t>(cells.step == 1 ? 1 : cells.step,
+                                             std::llround(nice_step(static_cast<double>(span), most)));
+  for (std::int64_t number = (cells.first + stride - 1) / stride * stride; number < cells.first + span;
+       number += stride) {
+    places.push_back(
+        cells.place(static_cast<double>(number - cells.first) / static_cast<double>(cells.step)));
+    texts.push_back(std::to_string(number));
   }
   return tick_command(axis, places, texts);
 }
@@ -231,6 +189,7 @@ void check(const Heatmap& map) {
                  map.n_rows, map.n_columns);
     }
   }
+  if (map.column_step < 1) fail_input("draw heatmap {}: columns grow by {}", map.title, map.column_step);
   if (map.show_values && (map.n_rows > 20 || map.n_columns > 12)) {
     fail_input("draw heatmap {}: values written into {} x {} cells, expected at most 20 x 12", map.title,
                map.n_rows, map.n_columns);
@@ -251,7 +210,8 @@ void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, Figure
   check(map);
   const DrawnCells cells = drawn_cells(map);
   const Scale scale = colour_scale(map);
-  const double digits = text_width(std::to_string(map.first_column + map.n_columns - 1), kSmallPoints);
+  const double digits =
+      text_width(std::to_string(map.first_column + map.n_columns * map.column_step), kSmallPoints);
   const double column_pixels_needed = std::max(digits, widest(map.column_labels)) + 10;
   const bool slanted = !map.column_labels.empty() && widest(map.column_labels) > 40;
   const Canvas canvas = canvas_of(map, slanted);
@@ -280,10 +240,12 @@ void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, Figure
                       map.first_row_on_top ? fmt::format("{}:-0.5", static_cast<double>(cells.rows) - 0.5)
                                            : fmt::format("-0.5:{}", static_cast<double>(cells.rows) - 0.5),
                       scale.low_place(), scale.high_place());
-  body += cell_ticks("x", map.n_columns, cells.column_bin, map.first_column, canvas.plot_width(),
-                     slanted ? 16 : column_pixels_needed, map.column_labels);
+  body +=
+      cell_ticks("x", {map.n_columns, cells.column_bin, map.first_column, map.column_step, map.column_labels},
+                 canvas.plot_width(), slanted ? 16 : column_pixels_needed);
   if (slanted) body += "set xtics rotate by -35 left\n";
-  body += cell_ticks("y", map.n_rows, cells.row_bin, map.first_row, canvas.plot_height(), 15, map.row_labels);
+  body += cell_ticks("y", {map.n_rows, cells.row_bin, map.first_row, 1, map.row_labels}, canvas.plot_height(),
+                     15);
   const double bar_left = canvas.right + 18, bar_width = 13;
   body +=
       fmt::format("set colorbox user origin screen {:.6f},{:.6f} size screen {:.6f},{:.6f} front noborder\n",

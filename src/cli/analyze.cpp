@@ -7,6 +7,7 @@
 
 #include "analysis/findings.h"
 #include "analysis/presentation.h"
+#include "analysis/figures_attention.h"
 #include "analysis/report.h"
 #include "analysis/tables.h"
 #include "base/file.h"
@@ -79,8 +80,9 @@ void run(Options& options, const CLI::App& command) {
   analysis::write_tables(options.out, result);
   if (!options.no_figures) {
     analysis::write_analysis_figures(options.out, result, findings);
-    analysis::write_recording_report(options.out / "report.html",
-                                     analysis::recording_report(result, findings));
+    const analysis::RecordingReport page = analysis::recording_report(result, findings);
+    if (!page.attention.empty()) analysis::write_attention_figures(options.out, page.attention.front());
+    analysis::write_recording_report(options.out / "report.html", page);
   }
   write_text_atomically(options.out / "summary.json", summary);
   tell(options, findings, summary);

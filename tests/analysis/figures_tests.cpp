@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "analysis/figures.h"
+#include "analysis/figures_attention.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "page_helpers.h"
@@ -152,6 +153,61 @@ TEST(Heatmap, KeepsThePeakOfAMapWiderThanTheFigure) {
   write_heatmap(folder.path / "wide", map, {false, true, false});
   // a single row is drawn as two halves
   EXPECT_EQ(count_of(drawn_cells(read_text(folder.path / "wide.svg")), "rgb(253, 231,  37)"), 2u);
+}
+
+/// One head, two steps of four positions; the second step of the second layer read positions 0 and 2.
+AttentionView small_view() {
+  AttentionView view;
+  view.name = "run.h5";
+  view.prompt_len = 3;
+  view.layers = {0, 7};
+  view.heads = {2};
+  view.steps = {0, 5};
+  view.kv_len = {3, 4};
+  view.n_bins = 4;
+  view.code = {{255, 128, 0, 0, 255, 128, 1, 1}, {255, 0, 128, 0, 255, 0, 128, 0}};
+  view.read_bits = {{}, {0b0101, 0b0101}};
+  view.role = {{0, 0}, {1, 1}};
+  return view;
+}
+
+TEST(AttentionHeatmap, IsBlankWhereHiddenUnreadOrNotThereYet) {
+  const AttentionView view = small_view();
+  const Heatmap full = attention_heatmap(view, 0, 2, 1);
+  EXPECT_TRUE(std::isnan(full.value[0])) << "a sink";
+  EXPECT_NEAR(full.value[1], std::sqrt(1e-5), 1e-3);
+  EXPECT_EQ(full.value[2], 0.0f) << "read, and rounds to zero";
+  EXPECT_TRUE(std::isnan(full.value[3])) << "beyond kv_len";
+  EXPECT_FALSE(std::isnan(full.value[7]));
+  const Heatmap sparse = attention_heatmap(view, 7, std::nullopt, 0);
+  EXPECT_EQ(sparse.value[0], 1.0f);
+  EXPECT_TRUE(std::isnan(sparse.value[1])) << "not read";
+  EXPECT_EQ(sparse.row_labels, (std::vector<std::string>{"0", "5"}));
+  expect_input_error([&] { attention_heatmap(view, 3, std::nullopt); }, "layer 3 is not there");
+  expect_input_error([&] { attention_heatmap(view, 0, 0); }, "head 0 is not there");
+}
+
+TEST(AttentionHeatmap, FiguresShowTheSelectionLayers) {
+  const Folder folder;
+  EXPECT_EQ(write_attention_figures(folder.path, small_view()),
+            (std::vector<std::string>{"attention_layer_07"}));
+  EXPECT_TRUE(std::filesystem::exists(folder.path / "attention_layer_07.png"));
+  AttentionView full = small_view();
+  full.role = {{0, 0}, {0, 0}};
+  EXPECT_EQ(write_attention_figures(folder.path, full).size(), 2u);
+}
+
+TEST(Heatmap, NumbersColumnsThatStandForSeveralPositions) {
+  const Folder folder;
+  Heatmap map = small_map();
+  map.n_rows = 1;
+  map.n_columns = 500;
+  map.column_step = 8;
+  map.value.assign(500, 0.5f);
+  write_heatmap(folder.path / "wide", map, {false, true, false});
+  const std::string svg = read_text(folder.path / "wide.svg");
+  EXPECT_NE(svg.find(">3500<"), std::string::npos);
+  EXPECT_EQ(svg.find(">4500<"), std::string::npos);
 }
 
 TEST(Figures, MissingGnuplotIsNamed) {
