@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "analysis/figures_attention.h"
 #include "analysis/findings.h"
 #include "analysis/presentation.h"
-#include "analysis/figures_attention.h"
 #include "analysis/report.h"
 #include "analysis/tables.h"
 #include "base/file.h"
