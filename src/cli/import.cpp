@@ -1,5 +1,7 @@
 // tidegauge import DUMP.npz --out: attention of another program as a recording.
 
+#include "record/import.h"
+
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -9,7 +11,6 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/config_file.h"
-#include "record/import.h"
 
 namespace tide::cli {
 
@@ -37,8 +38,11 @@ void run(const Options& options, const std::string& config) {
   }
   write_imported(options.out, dump);
   if (options.json) {
-    print_json({{"file", options.out.string()}, {"layers", dump.n_layers}, {"steps", dump.steps},
-                {"heads", dump.n_heads}, {"positions", dump.positions}});
+    print_json({{"file", options.out.string()},
+                {"layers", dump.n_layers},
+                {"steps", dump.steps},
+                {"heads", dump.n_heads},
+                {"positions", dump.positions}});
   } else {
     std::printf("%s: %d layers, %lld steps, %d heads, %lld positions\n", options.out.c_str(), dump.n_layers,
                 static_cast<long long>(dump.steps), dump.n_heads, static_cast<long long>(dump.positions));
@@ -50,11 +54,13 @@ void run(const Options& options, const std::string& config) {
 void add_import(CLI::App& root) {
   auto options = std::make_shared<Options>();
   CLI::App* command = root.add_subcommand("import", "Attention exported from another program as a recording");
-  command->add_option("dump", options->dump, "An .npz of arrays layer_NN [steps, heads, positions]")->required();
+  command->add_option("dump", options->dump, "An .npz of arrays layer_NN [steps, heads, positions]")
+      ->required();
   command->add_option("--out", options->out, "The recording to write")->required();
-  command->add_option("--model-name", options->model_name, "What the recording calls the model; left out: the dump's name");
+  command->add_option("--model-name", options->model_name,
+                      "What the recording calls the model; left out: the dump's name");
   command->add_option("--kv-heads", options->kv_heads, "KV heads of that model; left out: one a query head")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1 << 16));
   command->add_flag("--force", options->force, "Replace what is there");
   command->add_flag("--json", options->json, "Result as JSON on stdout");
   command->callback([options, command] { run(*options, resolved_config(*command)); });

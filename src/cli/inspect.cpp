@@ -1,16 +1,17 @@
 // tidegauge inspect FILE: what a recording (or a model) holds, and whether it is sound.
 
+#include "record/inspect.h"
+
+#include <fmt/ranges.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-
-#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/common.h"
-#include "record/inspect.h"
 #include "record/recover.h"
 #if __has_include("model/describe.h")
 #include "model/describe.h"
@@ -48,14 +49,16 @@ nlohmann::json to_json(const fs::path& file, const Inspection& inspection) {
                                   {"stored_bytes", dataset.stored_bytes}});
   }
   for (const SoundnessCheck& check : inspection.checks) {
-    result["checks"].push_back({{"what", check.what}, {"passed", check.problem.empty()}, {"problem", check.problem}});
+    result["checks"].push_back(
+        {{"what", check.what}, {"passed", check.problem.empty()}, {"problem", check.problem}});
   }
   return result;
 }
 
 void print_text(const fs::path& file, const Inspection& inspection) {
   std::printf("%s: recording, %s, %lld steps\n", file.c_str(),
-              human_bytes(static_cast<double>(inspection.file_bytes)).c_str(), static_cast<long long>(inspection.steps));
+              human_bytes(static_cast<double>(inspection.file_bytes)).c_str(),
+              static_cast<long long>(inspection.steps));
   for (const auto& [name, value] : inspection.attributes) {
     if (name != "config_toml") std::printf("  %-16s %s\n", name.c_str(), value.c_str());
   }
@@ -77,7 +80,8 @@ void inspect_one(const Options& options) {
   } else {
     print_text(options.file, inspection);
   }
-  if (!inspection.sound()) fail_input("inspect {}: not sound: {}", options.file.string(), inspection.verdict());
+  if (!inspection.sound())
+    fail_input("inspect {}: not sound: {}", options.file.string(), inspection.verdict());
 }
 
 void recover(const Options& options) {
@@ -89,13 +93,15 @@ void recover(const Options& options) {
   part += ".part";
   std::error_code ignored;
   if (fs::equivalent(part, options.file, ignored) || fs::equivalent(options.recover, options.file, ignored)) {
-    fail_input("recover: {} would be written over what it is copied from; name another file", options.recover.string());
+    fail_input("recover: {} would be written over what it is copied from; name another file",
+               options.recover.string());
   }
   const std::int64_t steps = recover_recording(options.file, options.recover);
   if (options.json) {
     print_json({{"file", options.recover.string()}, {"steps", steps}});
   } else {
-    std::printf("%s: %lld committed steps copied out\n", options.recover.c_str(), static_cast<long long>(steps));
+    std::printf("%s: %lld committed steps copied out\n", options.recover.c_str(),
+                static_cast<long long>(steps));
   }
 }
 
@@ -103,16 +109,19 @@ void run(const Options& options) {
   if (!looks_like_hdf5(options.file)) {
 #ifdef TIDE_HAS_DESCRIBE_MODEL
     if (!options.recover.empty()) {
-      fail_input("recover {}: not an HDF5 file (signature missing at byte 0), expected a recording", options.file.string());
+      fail_input("recover {}: not an HDF5 file (signature missing at byte 0), expected a recording",
+                 options.file.string());
     }
     const nlohmann::json facts = describe_model(options.file);
     if (options.json) return print_json(facts);
     for (const auto& [name, value] : facts.items()) {
-      std::printf("  %-16s %s\n", name.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+      std::printf("  %-16s %s\n", name.c_str(),
+                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
     return;
 #else
-    fail_input("inspect {}: not an HDF5 file (signature missing at byte 0), expected a recording", options.file.string());
+    fail_input("inspect {}: not an HDF5 file (signature missing at byte 0), expected a recording",
+               options.file.string());
 #endif
   }
   if (!options.recover.empty()) return recover(options);
@@ -125,7 +134,8 @@ void add_inspect(CLI::App& root) {
   auto options = std::make_shared<Options>();
   CLI::App* command = root.add_subcommand("inspect", "What a file holds, and whether it is sound");
   command->add_option("file", options->file, "A recording, or what a cut-off one left (.part)")->required();
-  command->add_option("--recover", options->recover, "Copy the committed steps of a cut-off recording into this file");
+  command->add_option("--recover", options->recover,
+                      "Copy the committed steps of a cut-off recording into this file");
   command->add_flag("--force", options->force, "Replace what is there");
   command->add_flag("--json", options->json, "Result as JSON on stdout");
   command->callback([options] { run(*options); });

@@ -12,13 +12,12 @@ constexpr int kLevel = 1;          // float16 maps shrink little more at higher 
 constexpr std::size_t kAhead = 4;  // packed chunks a helper may be ahead of the writer
 constexpr std::uint32_t kSkipBothFilters = 0b11;
 
-std::size_t helper_count() {
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4);
-}
+std::size_t helper_count() { return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4); }
 
 }  // namespace
 
-void shuffle_bytes(const std::uint8_t* data, std::size_t elements, std::size_t element_size, std::uint8_t* out) {
+void shuffle_bytes(const std::uint8_t* data, std::size_t elements, std::size_t element_size,
+                   std::uint8_t* out) {
   for (std::size_t byte = 0; byte < element_size; ++byte) {
     for (std::size_t i = 0; i < elements; ++i) *out++ = data[i * element_size + byte];
   }
@@ -47,7 +46,8 @@ void ChunkWriter::help() {
   std::unique_lock lock(mutex_);
   while (true) {
     work_.wait(lock, [&] {
-      return stop_ || (chunks_ != nullptr && next_ < chunks_->size() && next_ < written_ + kAhead * helpers_.size());
+      return stop_ ||
+             (chunks_ != nullptr && next_ < chunks_->size() && next_ < written_ + kAhead * helpers_.size());
     });
     if (stop_) break;
     pack_next(compressor, planes, lock);

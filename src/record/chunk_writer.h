@@ -19,14 +19,15 @@ namespace tide::record {
 /// One chunk as it lies in memory, uncompressed.
 struct Chunk {
   hid_t dataset;
-  hsize_t offset[3];        ///< of the chunk's first element
+  hsize_t offset[3];  ///< of the chunk's first element
   const void* data;
   std::size_t bytes;
   std::size_t element_size;
 };
 
 /// Byte planes of `elements` elements one after another (HDF5's shuffle filter).
-void shuffle_bytes(const std::uint8_t* data, std::size_t elements, std::size_t element_size, std::uint8_t* out);
+void shuffle_bytes(const std::uint8_t* data, std::size_t elements, std::size_t element_size,
+                   std::uint8_t* out);
 
 /// Writes chunks. Not thread-safe itself; its helpers are inside.
 class ChunkWriter {

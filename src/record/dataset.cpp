@@ -14,7 +14,8 @@ h5::Handle creation_properties(const DatasetSpec& spec, const std::string& file)
   h5::Handle properties(h5::work(H5Pcreate(H5P_DATASET_CREATE), "create", file));
   H5Pset_obj_track_times(properties.get(), false);  // the same run gives the same bytes
   if (!spec.chunk.empty()) {
-    h5::work(H5Pset_chunk(properties.get(), static_cast<int>(spec.chunk.size()), spec.chunk.data()), "create", file);
+    h5::work(H5Pset_chunk(properties.get(), static_cast<int>(spec.chunk.size()), spec.chunk.data()), "create",
+             file);
   }
   if (spec.compress) {
     h5::work(H5Pset_shuffle(properties.get()), "create", file);
@@ -36,8 +37,9 @@ h5::Handle make_dataset(hid_t root, const DatasetSpec& spec, const std::string& 
   const h5::Handle space(h5::work(
       H5Screate_simple(static_cast<int>(spec.size.size()), spec.size.data(), limit.data()), "create", file));
   const h5::Handle properties = creation_properties(spec, file);
-  h5::Handle dataset(h5::work(H5Dcreate2(root, spec.path.c_str(), spec.type, space.get(), H5P_DEFAULT,
-                                         properties.get(), H5P_DEFAULT), "create", file));
+  h5::Handle dataset(h5::work(
+      H5Dcreate2(root, spec.path.c_str(), spec.type, space.get(), H5P_DEFAULT, properties.get(), H5P_DEFAULT),
+      "create", file));
   h5::write_attribute(dataset.get(), "units", std::string(spec.units), file);
   h5::write_attribute(dataset.get(), "description", std::string(spec.description), file);
   for (unsigned i = 0; i < spec.axes.size(); ++i) {

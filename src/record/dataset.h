@@ -19,15 +19,15 @@ struct Axis {
 /// What a new dataset is.
 struct DatasetSpec {
   std::string path;
-  hid_t type;                   ///< in the file
-  std::vector<hsize_t> size;    ///< extents at first
-  std::vector<hsize_t> chunk;   ///< empty: contiguous, does not grow
+  hid_t type;                  ///< in the file
+  std::vector<hsize_t> size;   ///< extents at first
+  std::vector<hsize_t> chunk;  ///< empty: contiguous, does not grow
   std::vector<Axis> axes;
   const char* units;
   const char* description;
-  hid_t fill_type = -1;         ///< memory type of `fill`; -1: zero
+  hid_t fill_type = -1;  ///< memory type of `fill`; -1: zero
   const void* fill = nullptr;
-  bool compress = false;        ///< shuffle + deflate
+  bool compress = false;  ///< shuffle + deflate
 };
 
 /// Creates a dataset with `units`, `description`, labels and scales. Throws WorkError naming `file`.

@@ -20,7 +20,8 @@ void from_half_plain(const std::uint16_t* half, std::int64_t n, float* value) {
 
 #if defined(__x86_64__)
 // The compiler would vectorise the plain loop only with -mf16c for the whole program.
-__attribute__((target("avx,f16c"))) void to_half_f16c(const float* value, std::int64_t n, std::uint16_t* half) {
+__attribute__((target("avx,f16c"))) void to_half_f16c(const float* value, std::int64_t n,
+                                                      std::uint16_t* half) {
   std::int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
     const __m128i packed = _mm256_cvtps_ph(_mm256_loadu_ps(value + i), _MM_FROUND_TO_NEAREST_INT);
@@ -29,7 +30,8 @@ __attribute__((target("avx,f16c"))) void to_half_f16c(const float* value, std::i
   to_half_plain(value + i, n - i, half + i);
 }
 
-__attribute__((target("avx,f16c"))) void from_half_f16c(const std::uint16_t* half, std::int64_t n, float* value) {
+__attribute__((target("avx,f16c"))) void from_half_f16c(const std::uint16_t* half, std::int64_t n,
+                                                        float* value) {
   std::int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
     _mm256_storeu_ps(value + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(half + i))));

@@ -1,11 +1,11 @@
 #include "record/import.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
-
-#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -29,7 +29,8 @@ int layer_of(const std::string& name) {
   constexpr std::string_view kPrefix = "layer_", kSuffix = ".npy";
   if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return -1;
   const std::string digits = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
-  if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("0123456789") != std::string::npos) return -1;
+  if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("0123456789") != std::string::npos)
+    return -1;
   return std::stoi(digits);
 }
 
@@ -37,8 +38,10 @@ std::map<int, ZipMember> layers_of(const std::vector<ZipMember>& members, const 
   std::map<int, ZipMember> layers;
   for (const ZipMember& member : members) {
     const int layer = layer_of(member.name);
-    if (layer < 0 || layer >= kMaxLayers) fail_input("read {}: array '{}': expected layer_NN", file, member.name);
-    if (!layers.emplace(layer, member).second) fail_input("read {}: layer {} stands there twice", file, layer);
+    if (layer < 0 || layer >= kMaxLayers)
+      fail_input("read {}: array '{}': expected layer_NN", file, member.name);
+    if (!layers.emplace(layer, member).second)
+      fail_input("read {}: layer {} stands there twice", file, layer);
   }
   if (layers.empty()) fail_input("read {}: no arrays, expected layer_00 and so on", file);
   for (int layer = 0; layer < std::ssize(layers); ++layer) {
@@ -70,7 +73,8 @@ float element_at(const std::uint8_t* data, std::size_t size) {
   return static_cast<float>(value);
 }
 
-std::vector<float> values_of(const std::vector<std::uint8_t>& bytes, const NpyHeader& header, const std::string& where) {
+std::vector<float> values_of(const std::vector<std::uint8_t>& bytes, const NpyHeader& header,
+                             const std::string& where) {
   const std::size_t size = element_bytes(header.descr, where);
   std::uint64_t count = 1;
   for (const std::int64_t extent : header.shape) {
@@ -88,18 +92,23 @@ std::vector<float> values_of(const std::vector<std::uint8_t>& bytes, const NpyHe
   return values;
 }
 
-void check_shape(const NpyHeader& header, const ImportedAttention& dump, bool first, const std::string& where) {
-  if (header.fortran_order) fail_input("read {}: column-major, expected row-major (np.ascontiguousarray)", where);
+void check_shape(const NpyHeader& header, const ImportedAttention& dump, bool first,
+                 const std::string& where) {
+  if (header.fortran_order)
+    fail_input("read {}: column-major, expected row-major (np.ascontiguousarray)", where);
   if (header.shape.size() != 3) {
-    fail_input("read {}: shape [{}], expected [steps, heads, positions]", where, fmt::join(header.shape, ", "));
+    fail_input("read {}: shape [{}], expected [steps, heads, positions]", where,
+               fmt::join(header.shape, ", "));
   }
   if (first && header.shape[2] < header.shape[0]) {
-    fail_input("read {}: {} positions for {} steps, expected at least one a step", where, header.shape[2], header.shape[0]);
+    fail_input("read {}: {} positions for {} steps, expected at least one a step", where, header.shape[2],
+               header.shape[0]);
   }
   if (header.shape[1] > 65536) fail_input("read {}: {} heads", where, header.shape[1]);
   const std::vector<std::int64_t> expected = {dump.steps, dump.n_heads, dump.positions};
   if (!first && header.shape != expected) {
-    fail_input("read {}: shape [{}], layer_00 has [{}]", where, fmt::join(header.shape, ", "), fmt::join(expected, ", "));
+    fail_input("read {}: shape [{}], layer_00 has [{}]", where, fmt::join(header.shape, ", "),
+               fmt::join(expected, ", "));
   }
 }
 
@@ -114,13 +123,14 @@ void check_values(const std::vector<float>& prob, const ImportedAttention& dump,
           fail_input("read {}: step {}, head {}, position {}: {} is no weight", where, step, head, p, row[p]);
         }
         if (p >= length && row[p] != 0) {
-          fail_input("read {}: step {}, head {}, position {}: {} where the step has {} positions, expected 0", where, step,
-                     head, p, row[p], length);
+          fail_input("read {}: step {}, head {}, position {}: {} where the step has {} positions, expected 0",
+                     where, step, head, p, row[p], length);
         }
         sum += row[p];
       }
       if (std::abs(sum - 1) > kSumTolerance) {
-        fail_input("read {}: step {}, head {}: weights sum to {:.4g}, expected 1 (after softmax)", where, step, head, sum);
+        fail_input("read {}: step {}, head {}: weights sum to {:.4g}, expected 1 (after softmax)", where,
+                   step, head, sum);
       }
     }
   }
@@ -166,9 +176,10 @@ void fill_imported(const ImportedAttention& dump, const record::Layout& layout, 
       record::LayerBlock& to = block.layers[layer];
       to.role[at] = 0;
       to.bytes_read[at] = -1;
-      std::fill_n(to.rows_read.begin() + slot * layout.n_kv_heads, layout.n_kv_heads, static_cast<std::int32_t>(length));
-      record::fill_map(layout, dump.prob[layer].data() + step * dump.n_heads * dump.positions, dump.positions, length,
-                       slot, to.prob);
+      std::fill_n(to.rows_read.begin() + slot * layout.n_kv_heads, layout.n_kv_heads,
+                  static_cast<std::int32_t>(length));
+      record::fill_map(layout, dump.prob[layer].data() + step * dump.n_heads * dump.positions, dump.positions,
+                       length, slot, to.prob);
     }
   }
 }

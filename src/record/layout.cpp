@@ -1,9 +1,9 @@
 #include "record/layout.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
-
-#include <fmt/format.h>
 
 namespace tide::record {
 
@@ -18,9 +18,9 @@ constexpr std::int64_t kHalf = 2;
 constexpr std::int64_t kFileBytes = 64 << 10;
 constexpr std::int64_t kLayerBytes = 4 << 10;
 constexpr std::int64_t kDatasetBytes = 5500;
-constexpr std::int64_t kIndexBytes = 128;     // of a chunk in its dataset's index
-constexpr std::int64_t kStepRowBytes = 44;    // /steps, /tokens, scales
-constexpr std::int64_t kTokenBytes = 64;      // a token's text, its reference and its id
+constexpr std::int64_t kIndexBytes = 128;   // of a chunk in its dataset's index
+constexpr std::int64_t kStepRowBytes = 44;  // /steps, /tokens, scales
+constexpr std::int64_t kTokenBytes = 64;    // a token's text, its reference and its id
 
 }  // namespace
 
@@ -34,9 +34,11 @@ std::uint64_t Layout::step_bytes() const {
 std::uint64_t Layout::file_bytes(std::int64_t steps) const {
   const auto n_recorded = static_cast<std::int64_t>(layers.size());
   const std::int64_t n_queries = std::ssize(prefill_rows);
-  const std::int64_t datasets = 3 + 3 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
+  const std::int64_t datasets =
+      3 + 3 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
   const std::int64_t prefill = n_queries * (n_heads * prompt_len * kHalf + kIndexBytes);
-  const std::int64_t fixed = kFileBytes + prompt_len * kTokenBytes + n_recorded * (kLayerBytes + datasets * kDatasetBytes + prefill);
+  const std::int64_t fixed =
+      kFileBytes + prompt_len * kTokenBytes + n_recorded * (kLayerBytes + datasets * kDatasetBytes + prefill);
   return static_cast<std::uint64_t>(fixed) + growth_bytes(0, steps);
 }
 
@@ -51,9 +53,11 @@ std::uint64_t Layout::growth_bytes(std::int64_t from, std::int64_t to) const {
   for (std::int64_t first = from; first < to; first += chunk_steps) {
     const std::int64_t kv_len = prompt_len + std::min(first + chunk_steps, to) - 1;
     const std::int64_t chunks = (kv_len + kv_chunk - 1) / kv_chunk;
-    blocks += chunk_steps * (maps * n_heads * chunks * kv_chunk * kHalf + top) + (maps * chunks + 4) * kIndexBytes;
+    blocks +=
+        chunk_steps * (maps * n_heads * chunks * kv_chunk * kHalf + top) + (maps * chunks + 4) * kIndexBytes;
   }
-  return static_cast<std::uint64_t>(row_chunks * row_chunk * row + (to - from) * kTokenBytes + n_recorded * blocks);
+  return static_cast<std::uint64_t>(row_chunks * row_chunk * row + (to - from) * kTokenBytes +
+                                    n_recorded * blocks);
 }
 
 std::uint64_t sets_bytes(const StepSets& sets) {
@@ -67,8 +71,8 @@ void choose_chunks(Layout& layout, std::uint64_t max_bytes) {
   layout.kv_chunk = (layout.kv_capacity() + n_kv_chunks - 1) / n_kv_chunks;
   const std::int64_t step_chunk_bytes = layout.n_heads * layout.kv_chunk * kHalf;
   const auto step_bytes = std::max<std::int64_t>(static_cast<std::int64_t>(layout.step_bytes()), 1);
-  std::int64_t steps = std::min({kMaxChunkSteps, layout.max_steps, kChunkBytes / step_chunk_bytes,
-                                 kBlockBytes / step_bytes});
+  std::int64_t steps =
+      std::min({kMaxChunkSteps, layout.max_steps, kChunkBytes / step_chunk_bytes, kBlockBytes / step_bytes});
   if (max_bytes > 0) steps = std::min(steps, static_cast<std::int64_t>(max_bytes / 8) / step_bytes);
   layout.chunk_steps = std::max<std::int64_t>(steps, 1);
 }

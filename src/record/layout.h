@@ -72,7 +72,7 @@ std::uint64_t sets_bytes(const StepSets& sets);
 
 /// One recorded layer of a block.
 struct LayerBlock {
-  std::vector<std::uint8_t> role;          ///< [chunk_steps]
+  std::vector<std::uint8_t> role;  ///< [chunk_steps]
   HalfMap prob, shadow;
   std::vector<std::int32_t> top_position;  ///< [chunk_steps, n_heads, top_k]
   std::vector<std::uint16_t> top_prob;     ///< [chunk_steps, n_heads, top_k]

@@ -123,12 +123,14 @@ std::string npy_header(const std::string& descr, const std::vector<std::int64_t>
 
 NpyHeader parse_npy_header(std::span<const std::uint8_t> bytes, const std::string& where) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (!text.starts_with(kMagic) || text.size() < 12) fail_input("read {}: not a .npy (magic missing at byte 0)", where);
+  if (!text.starts_with(kMagic) || text.size() < 12)
+    fail_input("read {}: not a .npy (magic missing at byte 0)", where);
   const int version = bytes[6];
   if (version < 1 || version > 3) fail_input("read {}: npy version {}, expected 1 to 3", where, version);
   const std::size_t before = version == 1 ? 10 : 12;
   std::size_t length = bytes[8] | static_cast<std::size_t>(bytes[9]) << 8;
-  if (version > 1) length |= static_cast<std::size_t>(bytes[10]) << 16 | static_cast<std::size_t>(bytes[11]) << 24;
+  if (version > 1)
+    length |= static_cast<std::size_t>(bytes[10]) << 16 | static_cast<std::size_t>(bytes[11]) << 24;
   if (length > kMaxHeaderBytes || before + length > bytes.size()) {
     fail_input("read {}: npy header of {} bytes in {} bytes", where, length, bytes.size());
   }

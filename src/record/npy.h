@@ -44,7 +44,8 @@ std::vector<std::uint8_t> zip_unpack(std::span<const std::uint8_t> archive, cons
 /// Writes an archive of stored members (zip64), one after the other, to an open file.
 class ZipWriter {
  public:
-  explicit ZipWriter(std::FILE* file, std::string file_name) : file_(file), file_name_(std::move(file_name)) {}
+  explicit ZipWriter(std::FILE* file, std::string file_name)
+      : file_(file), file_name_(std::move(file_name)) {}
 
   /// Begins a member of exactly `bytes` bytes, to be given by `write`.
   void begin(const std::string& name, std::uint64_t bytes);

@@ -1,9 +1,9 @@
 #include "record/read_dataset.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <limits>
-
-#include <fmt/ranges.h>
 
 namespace tide::record {
 
@@ -23,26 +23,40 @@ struct ElementTraits {
 
 ElementTraits traits(Element element) {
   switch (element) {
-    case Element::u8: return {"uint8", H5T_INTEGER, 1, false};
-    case Element::i32: return {"int32", H5T_INTEGER, 4, true};
-    case Element::i64: return {"int64", H5T_INTEGER, 8, true};
-    case Element::u64: return {"uint64", H5T_INTEGER, 8, false};
-    case Element::f16: return {"float16", H5T_FLOAT, 2, true};
-    case Element::f32: return {"float32", H5T_FLOAT, 4, true};
-    case Element::text: return {"text", H5T_STRING, 0, false};
+    case Element::u8:
+      return {"uint8", H5T_INTEGER, 1, false};
+    case Element::i32:
+      return {"int32", H5T_INTEGER, 4, true};
+    case Element::i64:
+      return {"int64", H5T_INTEGER, 8, true};
+    case Element::u64:
+      return {"uint64", H5T_INTEGER, 8, false};
+    case Element::f16:
+      return {"float16", H5T_FLOAT, 2, true};
+    case Element::f32:
+      return {"float32", H5T_FLOAT, 4, true};
+    case Element::text:
+      return {"text", H5T_STRING, 0, false};
   }
   return {"", H5T_NO_CLASS, 0, false};
 }
 
 h5::Handle memory_type(Element element) {
   switch (element) {
-    case Element::u8: return h5::Handle(H5Tcopy(H5T_NATIVE_UINT8));
-    case Element::i32: return h5::Handle(H5Tcopy(H5T_NATIVE_INT32));
-    case Element::i64: return h5::Handle(H5Tcopy(H5T_NATIVE_INT64));
-    case Element::u64: return h5::Handle(H5Tcopy(H5T_NATIVE_UINT64));
-    case Element::f16: return h5::half_type();
-    case Element::f32: return h5::Handle(H5Tcopy(H5T_NATIVE_FLOAT));
-    case Element::text: return h5::text_type();
+    case Element::u8:
+      return h5::Handle(H5Tcopy(H5T_NATIVE_UINT8));
+    case Element::i32:
+      return h5::Handle(H5Tcopy(H5T_NATIVE_INT32));
+    case Element::i64:
+      return h5::Handle(H5Tcopy(H5T_NATIVE_INT64));
+    case Element::u64:
+      return h5::Handle(H5Tcopy(H5T_NATIVE_UINT64));
+    case Element::f16:
+      return h5::half_type();
+    case Element::f32:
+      return h5::Handle(H5Tcopy(H5T_NATIVE_FLOAT));
+    case Element::text:
+      return h5::text_type();
   }
   return {};
 }
@@ -55,13 +69,15 @@ void check_type(hid_t dataset, const std::string& file_name, const std::string& 
     same = H5Tis_variable_str(type.get()) > 0;
   } else if (same) {
     same = H5Tget_size(type.get()) == expected.size;
-    if (expected.kind == H5T_INTEGER) same = same && (H5Tget_sign(type.get()) == H5T_SGN_2) == expected.is_signed;
+    if (expected.kind == H5T_INTEGER)
+      same = same && (H5Tget_sign(type.get()) == H5T_SGN_2) == expected.is_signed;
     if (element == Element::f16) same = same && H5Tequal(type.get(), h5::half_type().get()) > 0;
   }
   if (!same) fail_input("read {}: {}: expected elements of type {}", file_name, path, expected.name);
 }
 
-void check_size(const OpenDataset& dataset, const std::string& file_name, const std::vector<std::int64_t>& size) {
+void check_size(const OpenDataset& dataset, const std::string& file_name,
+                const std::vector<std::int64_t>& size) {
   bool same = dataset.size.size() == size.size();
   for (std::size_t i = 0; same && i < size.size(); ++i) {
     same = size[i] < 0 || dataset.size[i] == static_cast<hsize_t>(size[i]);
@@ -69,8 +85,8 @@ void check_size(const OpenDataset& dataset, const std::string& file_name, const 
   if (same) return;
   std::vector<std::string> expected;
   for (const std::int64_t extent : size) expected.push_back(extent < 0 ? "any" : std::to_string(extent));
-  fail_input("read {}: {}: shape is [{}], expected [{}]", file_name, dataset.path, fmt::join(dataset.size, ", "),
-             fmt::join(expected, ", "));
+  fail_input("read {}: {}: shape is [{}], expected [{}]", file_name, dataset.path,
+             fmt::join(dataset.size, ", "), fmt::join(expected, ", "));
 }
 
 /// Bytes of the chunks that one row of dimension 0 lies in; 0: not chunked.
@@ -91,14 +107,16 @@ OpenDataset open_dataset(hid_t file, const std::string& file_name, const std::st
                          const std::vector<std::int64_t>& size, bool cache_rows) {
   h5::prepare_thread();
   if (!h5::has_path(file, path)) fail_input("read {}: {} is missing", file_name, path);
-  OpenDataset dataset{h5::Handle(h5::input(H5Dopen2(file, path.c_str(), H5P_DEFAULT), file_name, path)), {}, path};
+  OpenDataset dataset{
+      h5::Handle(h5::input(H5Dopen2(file, path.c_str(), H5P_DEFAULT), file_name, path)), {}, path};
   dataset.size = h5::extents(dataset.id.get());
   check_size(dataset, file_name, size);
   check_type(dataset.id.get(), file_name, path, element);
   const std::size_t row_bytes = cache_rows ? row_chunk_bytes(dataset.id.get(), dataset.size) : 0;
   if (row_bytes > 0) {
     const h5::Handle access(H5Pcreate(H5P_DATASET_ACCESS));
-    H5Pset_chunk_cache(access.get(), kCacheSlots, std::min(row_bytes, kMaxRowCache), H5D_CHUNK_CACHE_W0_DEFAULT);
+    H5Pset_chunk_cache(access.get(), kCacheSlots, std::min(row_bytes, kMaxRowCache),
+                       H5D_CHUNK_CACHE_W0_DEFAULT);
     dataset.id.reset();  // HDF5 keeps the first opener's cache
     dataset.id = h5::Handle(h5::input(H5Dopen2(file, path.c_str(), access.get()), file_name, path));
   }
@@ -132,8 +150,8 @@ void read_box(const OpenDataset& dataset, const std::string& file_name, const st
     if (count[i] == 0) return;
   }
   const h5::Handle source(h5::input(H5Dget_space(dataset.id.get()), file_name, dataset.path));
-  h5::input(H5Sselect_hyperslab(source.get(), H5S_SELECT_SET, begin.data(), nullptr, count.data(), nullptr), file_name,
-            dataset.path);
+  h5::input(H5Sselect_hyperslab(source.get(), H5S_SELECT_SET, begin.data(), nullptr, count.data(), nullptr),
+            file_name, dataset.path);
   const h5::Handle memory(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr));
   const h5::Handle type = memory_type(element);
   h5::input(H5Dread(dataset.id.get(), type.get(), memory.get(), source.get(), H5P_DEFAULT, out), file_name,

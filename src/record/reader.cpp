@@ -1,6 +1,7 @@
 #include "record/reader.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <mutex>
 
@@ -30,10 +31,10 @@ int bounded(hid_t root, const char* name, std::int64_t low, std::int64_t high, c
 
 /// "NN" under /layers -> index; -1: not a layer's name.
 int layer_index(const std::string& name, int n_layers) {
-  for (int layer = 0; layer < n_layers; ++layer) {
-    if (record::layer_path(layer, n_layers) == "/layers/" + name) return layer;
-  }
-  return -1;
+  int layer = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
+  const bool named = error == std::errc() && layer >= 0 && layer < n_layers;
+  return named && record::layer_path(layer, n_layers) == "/layers/" + name ? layer : -1;
 }
 
 herr_t collect_name(hid_t group, const char* name, const H5L_info_t* info, void* names) {
@@ -93,7 +94,8 @@ struct RecordingReader::Impl {
     const std::lock_guard lock(mutex);
     const auto found = maps.find(dataset);
     if (found != maps.end()) return found->second;
-    return maps.emplace(dataset, record::open_dataset(file.get(), name, dataset, element, size, true)).first->second;
+    return maps.emplace(dataset, record::open_dataset(file.get(), name, dataset, element, size, true))
+        .first->second;
   }
 
   void read_info();
@@ -103,8 +105,11 @@ struct RecordingReader::Impl {
 
 void RecordingReader::Impl::read_info() {
   const hid_t root = file.get();
-  if (H5Aexists(root, "format") <= 0 || h5::read_text_attribute(root, "format", name) != "tidegauge-recording") {
-    fail_input("read {}: an HDF5 file, but not a recording: expected the attribute format = 'tidegauge-recording'", name);
+  if (H5Aexists(root, "format") <= 0 ||
+      h5::read_text_attribute(root, "format", name) != "tidegauge-recording") {
+    fail_input(
+        "read {}: an HDF5 file, but not a recording: expected the attribute format = 'tidegauge-recording'",
+        name);
   }
   const std::int64_t version = h5::read_int_attribute(root, "format_version", name);
   if (version != 1) fail_input("read {}: format_version is {}, expected 1", name, version);
@@ -132,7 +137,8 @@ void RecordingReader::Impl::read_info() {
   }
   kv_len = rows<std::int64_t>("/steps/kv_len", Element::i64, info.committed_steps);
   for (const std::int64_t length : kv_len) {
-    if (length < 1 || length > kMaxTokens) fail_input("read {}: /steps/kv_len: {} is no length", name, length);
+    if (length < 1 || length > kMaxTokens)
+      fail_input("read {}: /steps/kv_len: {} is no length", name, length);
   }
 }
 
@@ -140,10 +146,12 @@ void RecordingReader::Impl::read_layers() {
   if (!h5::has_path(file.get(), "/layers")) fail_input("read {}: /layers is missing", name);
   const h5::Handle group(h5::input(H5Gopen2(file.get(), "/layers", H5P_DEFAULT), name, "/layers"));
   std::vector<std::string> names;
-  h5::input(H5Literate(group.get(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_name, &names), name, "/layers");
+  h5::input(H5Literate(group.get(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, collect_name, &names), name,
+            "/layers");
   for (const std::string& child : names) {
     const int layer = layer_index(child, info.n_layers);
-    if (layer < 0) fail_input("read {}: /layers/{}: expected the number of one of {} layers", name, child, info.n_layers);
+    if (layer < 0)
+      fail_input("read {}: /layers/{}: expected the number of one of {} layers", name, child, info.n_layers);
     layers.push_back(layer);
   }
   std::sort(layers.begin(), layers.end());
@@ -154,14 +162,16 @@ void RecordingReader::Impl::read_max_kv_len() {
     for (const char* dataset : {"/prob", "/shadow_prob"}) {
       const std::string map = record::layer_path(layer, info.n_layers) + dataset;
       if (!h5::has_path(file.get(), map)) continue;
-      const OpenDataset open = record::open_dataset(file.get(), name, map, Element::f16, {-1, info.n_heads, -1});
+      const OpenDataset open =
+          record::open_dataset(file.get(), name, map, Element::f16, {-1, info.n_heads, -1});
       info.max_kv_len = std::max(info.max_kv_len, static_cast<std::int64_t>(open.size[2]));
     }
   }
   // A file that was cut off may have grown past its committed steps.
   const std::int64_t longest = kv_len.empty() ? 0 : *std::max_element(kv_len.begin(), kv_len.end());
   if (info.max_kv_len > 0 && info.max_kv_len < longest) {
-    fail_input("read {}: maps hold {} positions, expected {} (/steps/kv_len)", name, info.max_kv_len, longest);
+    fail_input("read {}: maps hold {} positions, expected {} (/steps/kv_len)", name, info.max_kv_len,
+               longest);
   }
   if (!info.complete) info.max_kv_len = std::min(info.max_kv_len, longest);
 }
@@ -214,7 +224,8 @@ std::vector<std::uint64_t> RecordingReader::logits_hash() const {
 }
 
 std::vector<std::uint8_t> RecordingReader::role(int layer) const {
-  return impl_->rows<std::uint8_t>(impl_->layer_path(layer) + "/role", Element::u8, impl_->info.committed_steps);
+  return impl_->rows<std::uint8_t>(impl_->layer_path(layer) + "/role", Element::u8,
+                                   impl_->info.committed_steps);
 }
 
 bool RecordingReader::has_prob(int layer) const { return impl_->has(layer, "prob"); }
@@ -225,10 +236,11 @@ void RecordingReader::read_prob(int layer, std::int64_t step, bool shadow, std::
   impl_->check_step(step);
   const auto heads = static_cast<hsize_t>(impl_->info.n_heads);
   const auto length = static_cast<hsize_t>(impl_->kv_len[static_cast<std::size_t>(step)]);
-  const OpenDataset& open = impl_->map(impl_->layer_path(layer) + (shadow ? "/shadow_prob" : "/prob"), Element::f16,
-                                       {-1, impl_->info.n_heads, -1});
+  const OpenDataset& open = impl_->map(impl_->layer_path(layer) + (shadow ? "/shadow_prob" : "/prob"),
+                                       Element::f16, {-1, impl_->info.n_heads, -1});
   std::vector<std::uint16_t> half(record::checked_elements(open, impl_->name, {1, heads, length}));
-  record::read_box(open, impl_->name, {static_cast<hsize_t>(step), 0, 0}, {1, heads, length}, Element::f16, half.data());
+  record::read_box(open, impl_->name, {static_cast<hsize_t>(step), 0, 0}, {1, heads, length}, Element::f16,
+                   half.data());
   out.resize(half.size());
   record::from_half(half.data(), static_cast<std::int64_t>(half.size()), out.data());
 }
@@ -239,9 +251,10 @@ void RecordingReader::read_top(int layer, std::int64_t step, std::vector<std::in
   const std::string path = impl_->layer_path(layer);
   const std::vector<std::int64_t> size = {-1, impl_->info.n_heads, -1};
   const OpenDataset& positions = impl_->map(path + "/top_position", Element::i32, size);
-  const OpenDataset& weights = impl_->map(path + "/top_prob", Element::f16, {-1, size[1],
-                                          static_cast<std::int64_t>(positions.size[2])});
-  const std::vector<hsize_t> begin = {static_cast<hsize_t>(step), 0, 0}, count = {1, positions.size[1], positions.size[2]};
+  const OpenDataset& weights = impl_->map(path + "/top_prob", Element::f16,
+                                          {-1, size[1], static_cast<std::int64_t>(positions.size[2])});
+  const std::vector<hsize_t> begin = {static_cast<hsize_t>(step), 0, 0},
+                             count = {1, positions.size[1], positions.size[2]};
   position.resize(record::checked_elements(positions, impl_->name, count));
   std::vector<std::uint16_t> half(position.size());
   record::read_box(positions, impl_->name, begin, count, Element::i32, position.data());
@@ -259,8 +272,10 @@ std::optional<SelectedPositions> RecordingReader::selected(int layer) const {
   sets.steps = impl_->info.committed_steps;
   sets.n_sets = static_cast<std::int64_t>(open.size[1]);
   sets.width = static_cast<std::int64_t>(open.size[2]);
-  sets.position = impl_->rows<std::int32_t>(path + "/selected", Element::i32, sets.steps, {sets.n_sets, sets.width});
-  sets.score = impl_->rows<float>(path + "/selected_score", Element::f32, sets.steps, {sets.n_sets, sets.width});
+  sets.position =
+      impl_->rows<std::int32_t>(path + "/selected", Element::i32, sets.steps, {sets.n_sets, sets.width});
+  sets.score =
+      impl_->rows<float>(path + "/selected_score", Element::f32, sets.steps, {sets.n_sets, sets.width});
   sets.set_of_head = impl_->rows<std::int32_t>(path + "/set_of_head", Element::i32, impl_->info.n_heads);
   for (const std::int32_t set : sets.set_of_head) {
     if (set < 0 || set >= sets.n_sets) {
@@ -271,19 +286,21 @@ std::optional<SelectedPositions> RecordingReader::selected(int layer) const {
 }
 
 std::vector<std::int32_t> RecordingReader::rows_read(int layer) const {
-  return impl_->rows<std::int32_t>(impl_->layer_path(layer) + "/rows_read", Element::i32, impl_->info.committed_steps,
-                                   {impl_->info.n_kv_heads});
+  return impl_->rows<std::int32_t>(impl_->layer_path(layer) + "/rows_read", Element::i32,
+                                   impl_->info.committed_steps, {impl_->info.n_kv_heads});
 }
 
 std::vector<std::int64_t> RecordingReader::bytes_read(int layer) const {
-  return impl_->rows<std::int64_t>(impl_->layer_path(layer) + "/bytes_read", Element::i64, impl_->info.committed_steps);
+  return impl_->rows<std::int64_t>(impl_->layer_path(layer) + "/bytes_read", Element::i64,
+                                   impl_->info.committed_steps);
 }
 
 std::vector<std::int64_t> RecordingReader::prefill_query_positions() const {
   if (!h5::has_path(impl_->file.get(), "/prefill/query_positions")) return {};
   const OpenDataset open =
       record::open_dataset(impl_->file.get(), impl_->name, "/prefill/query_positions", Element::i64, {-1});
-  return impl_->rows<std::int64_t>("/prefill/query_positions", Element::i64, static_cast<std::int64_t>(open.size[0]));
+  return impl_->rows<std::int64_t>("/prefill/query_positions", Element::i64,
+                                   static_cast<std::int64_t>(open.size[0]));
 }
 
 void RecordingReader::read_prefill_prob(int layer, std::vector<float>& out) const {

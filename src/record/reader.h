@@ -66,7 +66,7 @@ class RecordingReader {
                 std::vector<float>& prob) const;
 
   std::optional<SelectedPositions> selected(int layer) const;
-  std::vector<std::int32_t> rows_read(int layer) const;  ///< [steps, n_kv_heads]
+  std::vector<std::int32_t> rows_read(int layer) const;   ///< [steps, n_kv_heads]
   std::vector<std::int64_t> bytes_read(int layer) const;  ///< [steps]
 
   std::vector<std::int64_t> prefill_query_positions() const;  ///< empty: none recorded

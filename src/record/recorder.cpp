@@ -13,12 +13,11 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "record/half.h"
-#include "record/recording_file.h"
+#include "record/recorder_setup.h"
 #include "record/step_filler.h"
 
 namespace tide {
 
-using record::FileFacts;
 using record::Layout;
 using record::RecordingFile;
 using record::StepBlock;
@@ -27,74 +26,7 @@ namespace {
 
 constexpr std::size_t kPrefillJobs = 2;
 
-Layout make_layout(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
-                   std::int64_t max_steps) {
-  Layout layout;
-  layout.n_layers = config.n_layers;
-  layout.n_heads = config.n_heads;
-  layout.n_kv_heads = config.n_kv_heads;
-  layout.head_dim = config.head_dim;
-  for (int layer = 0; layer < config.n_layers; ++layer) {
-    if (options.layers.empty() || options.layers[static_cast<std::size_t>(layer)]) layout.layers.push_back(layer);
-  }
-  layout.prob = options.maps == MapsMode::full;
-  layout.top_k = options.maps == MapsMode::top_k ? options.top_k : 0;
-  layout.shadow = options.shadow;
-  layout.compress = options.compression == Compression::deflate;
-  layout.prompt_len = prompt_len;
-  layout.max_steps = max_steps;
-  layout.prefill_rows = options.prefill_rows;
-  record::choose_chunks(layout, options.max_bytes);
-  return layout;
-}
-
-void validate(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
-              std::int64_t max_steps) {
-  const std::string file = options.path.string();
-  if (max_steps < 1) fail_input("record {}: {} steps, expected at least 1", file, max_steps);
-  if (prompt_len < 1) fail_input("record {}: the prompt is empty", file);
-  if (config.max_positions > 0 && prompt_len - 1 + max_steps > config.max_positions) {
-    fail_input("record {}: a prompt of {} tokens and {} steps need {} positions, the model has {}", file, prompt_len,
-               max_steps, prompt_len - 1 + max_steps, config.max_positions);
-  }
-  if (options.maps == MapsMode::top_k && options.top_k < 1) {
-    fail_input("record {}: --maps topk:{}, expected K of at least 1", file, options.top_k);
-  }
-  if (!options.layers.empty() && std::ssize(options.layers) != config.n_layers) {
-    fail_input("record {}: layers named for {} layers, the model has {}", file, options.layers.size(), config.n_layers);
-  }
-  std::int64_t last = -1;
-  for (const std::int64_t row : options.prefill_rows) {
-    if (row <= last || row > prompt_len - 2) {
-      fail_input("record {}: prefill row {}: expected ascending rows from 0 to {} (the last prompt token is decoded)",
-                 file, row, prompt_len - 2);
-    }
-    last = row;
-  }
-}
-
-FileFacts make_facts(const RecordingOrigin& origin) {
-  FileFacts facts;
-  facts.info.tool_version = TIDEGAUGE_VERSION;
-  facts.info.model_name = origin.config.name;
-  facts.info.model_sha256 = origin.model_sha256;
-  facts.info.policy = origin.policy;
-  facts.info.placement = origin.placement;
-  facts.info.config_toml = origin.config_toml;
-  facts.info.seed = origin.seed;
-  facts.info.created = record::utc_now();
-  facts.prompt_ids = origin.prompt_ids;
-  facts.prompt_strings = origin.prompt_strings;
-  facts.prompt_strings.resize(origin.prompt_ids.size());
-  return facts;
-}
-
 }  // namespace
-
-std::uint64_t estimate_bytes(const RecorderOptions& options, const ModelConfig& config, std::int64_t prompt_len,
-                             std::int64_t steps) {
-  return make_layout(options, config, prompt_len, std::max<std::int64_t>(steps, 1)).file_bytes(steps);
-}
 
 /// The queue between the decoder's thread and the writer's. A job is a block of steps or some prefill rows.
 struct Recorder::Impl {
@@ -133,10 +65,10 @@ struct Recorder::Impl {
 
   Impl(RecorderOptions recorder_options, const RecordingOrigin& origin, std::int64_t max_steps)
       : options(std::move(recorder_options)),
-        layout(make_layout(options, origin.config, std::ssize(origin.prompt_ids), max_steps)),
+        layout(record::make_layout(options, origin.config, std::ssize(origin.prompt_ids), max_steps)),
         index_of_layer(static_cast<std::size_t>(layout.n_layers), -1),
         queries_seen(layout.layers.size(), 0),
-        file(options.path, layout, make_facts(origin)) {
+        file(options.path, layout, record::make_facts(origin)) {
     for (std::size_t i = 0; i < layout.layers.size(); ++i) {
       index_of_layer[static_cast<std::size_t>(layout.layers[i])] = static_cast<int>(i);
     }
@@ -180,7 +112,9 @@ void Recorder::Impl::write_job(Job& job) {
 void Recorder::Impl::keep_failure(const std::string& reason) {
   std::error_code error;
   const auto size = std::filesystem::file_size(part_path(options.path), error);
-  const std::string written = error ? "" : fmt::format(" ({} written, {} steps kept)", human_bytes(static_cast<double>(size)), committed);
+  const std::string written =
+      error ? ""
+            : fmt::format(" ({} written, {} steps kept)", human_bytes(static_cast<double>(size)), committed);
   failure = std::make_exception_ptr(WorkError(reason + written));
 }
 
@@ -265,7 +199,7 @@ std::uint64_t Recorder::Impl::bytes_after(std::int64_t more_steps) const {
 }
 
 Recorder::Recorder(RecorderOptions options, RecordingOrigin origin, std::int64_t max_steps) {
-  validate(options, origin.config, std::ssize(origin.prompt_ids), max_steps);
+  record::validate(options, origin.config, std::ssize(origin.prompt_ids), max_steps);
   const std::uint64_t least = estimate_bytes(options, origin.config, std::ssize(origin.prompt_ids), 1);
   if (options.max_bytes > 0 && least > options.max_bytes) {
     fail_input("record {}: one step takes {}, more than the cap of {}", options.path.string(),
@@ -322,7 +256,8 @@ void Recorder::on_layer(const LayerEvent& event) {
   StepBlock& block = impl_->open_slot();
   TIDE_ASSERT(event.step == impl_->steps);
   record::fill_layer(impl_->layout, event, block.n_steps, block.layers[static_cast<std::size_t>(index)]);
-  const auto& sets = block.layers[static_cast<std::size_t>(index)].sets[static_cast<std::size_t>(block.n_steps)];
+  const auto& sets =
+      block.layers[static_cast<std::size_t>(index)].sets[static_cast<std::size_t>(block.n_steps)];
   impl_->sets_step_bytes += record::sets_bytes(sets);
   ++impl_->layers_seen;
 }
@@ -369,7 +304,13 @@ void Recorder::finish() {
   impl_->finished = true;
   impl_->close_queue();
   impl_->rethrow_failure();
-  impl_->file.finish();
+  try {
+    impl_->file.finish();
+  } catch (const WorkError& error) {
+    impl_->file.freeze();
+    impl_->keep_failure(error.what());
+    impl_->rethrow_failure();
+  }
 }
 
 }  // namespace tide

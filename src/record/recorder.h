@@ -20,13 +20,18 @@ enum class Compression { none, deflate };
 struct RecorderOptions {
   std::filesystem::path path;
   MapsMode maps = MapsMode::full;
-  int top_k = 0;                             ///< with MapsMode::top_k
-  std::vector<bool> layers;                  ///< [n_layers]; empty: every layer
-  std::vector<std::int64_t> prefill_rows;    ///< prompt positions, ascending
+  int top_k = 0;                           ///< with MapsMode::top_k
+  std::vector<bool> layers;                ///< [n_layers]; empty: every layer
+  std::vector<std::int64_t> prefill_rows;  ///< prompt positions, ascending
   bool shadow = false;
   Compression compression = Compression::none;
   std::uint64_t max_bytes = 0;  ///< stop cleanly before the file grows past this; 0: no cap
-  std::size_t queue_steps = 8;  ///< steps the queue holds
+  /// Steps the queue holds. Memory: that many steps' maps, or two blocks of at most 64 MB where steps are
+  /// small.
+  std::size_t queue_steps = 8;
+  /// Positions a set holds at most, one set a head, for `estimate_bytes` only; 0: selected positions are left
+  /// out.
+  int set_width = 0;
 };
 
 /// What the file says of where it came from.

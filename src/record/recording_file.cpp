@@ -42,35 +42,44 @@ void RecordingFile::append_texts(std::int64_t first, const std::vector<std::stri
   std::vector<const char*> pointers;
   for (const std::string& text : texts) pointers.push_back(text.c_str());
   const h5::Handle type = h5::text_type();
-  append_rows(strings_.get(), first, static_cast<std::int64_t>(texts.size()), type.get(), pointers.data(), part_);
+  append_rows(strings_.get(), first, static_cast<std::int64_t>(texts.size()), type.get(), pointers.data(),
+              part_);
 }
 
 void RecordingFile::append_tokens(const StepBlock& block) {
   const std::int64_t first = block.first_step, n = block.n_steps;
   append_rows(generated_.get(), first, n, H5T_NATIVE_INT32, block.generated_id.data(), part_);
   append_rows(fed_.get(), first, n, H5T_NATIVE_INT32, block.fed_id.data(), part_);
-  append_texts(layout_.prompt_len + first, {block.generated_token.begin(), block.generated_token.begin() + n});
+  append_texts(layout_.prompt_len + first,
+               {block.generated_token.begin(), block.generated_token.begin() + n});
   append_rows(kv_len_.get(), first, n, H5T_NATIVE_INT64, block.kv_len.data(), part_);
   append_rows(latency_.get(), first, n, H5T_NATIVE_FLOAT, block.latency_ms.data(), part_);
   append_rows(hash_.get(), first, n, H5T_NATIVE_UINT64, block.logits_hash.data(), part_);
   append_counting(step_axis_.get(), first, n, part_);
 }
 
-void RecordingFile::append_map(hid_t dataset, HalfMap& map, const StepBlock& block, std::vector<Chunk>& chunks) {
+void RecordingFile::append_map(hid_t dataset, HalfMap& map, const StepBlock& block,
+                               std::vector<Chunk>& chunks) {
   const std::int64_t n_chunks = (max_kv_len_ + layout_.kv_chunk - 1) / layout_.kv_chunk;
   map.clear_tail(block.n_steps, n_chunks);
-  resize(dataset, {static_cast<hsize_t>(block.first_step + block.n_steps), static_cast<hsize_t>(layout_.n_heads),
-                   static_cast<hsize_t>(max_kv_len_)}, part_);
+  resize(dataset,
+         {static_cast<hsize_t>(block.first_step + block.n_steps), static_cast<hsize_t>(layout_.n_heads),
+          static_cast<hsize_t>(max_kv_len_)},
+         part_);
   const auto bytes = static_cast<std::size_t>(layout_.chunk_steps * layout_.n_heads * layout_.kv_chunk) * 2;
   for (std::int64_t c = 0; c < n_chunks; ++c) {
-    chunks.push_back({dataset, {static_cast<hsize_t>(block.first_step), 0, static_cast<hsize_t>(c * layout_.kv_chunk)},
-                      map.chunk(c), bytes, 2});
+    chunks.push_back({dataset,
+                      {static_cast<hsize_t>(block.first_step), 0, static_cast<hsize_t>(c * layout_.kv_chunk)},
+                      map.chunk(c),
+                      bytes,
+                      2});
   }
 }
 
 void RecordingFile::gather_sets(LayerData& data, const StepBlock& block, const LayerBlock& layer) {
   const std::int64_t n_chunks = (data.set_width + data.set_chunk - 1) / data.set_chunk;
-  const auto elements = static_cast<std::size_t>(n_chunks * layout_.chunk_steps * data.n_sets * data.set_chunk);
+  const auto elements =
+      static_cast<std::size_t>(n_chunks * layout_.chunk_steps * data.n_sets * data.set_chunk);
   data.positions.assign(elements, -1);
   data.scores.assign(elements, std::numeric_limits<float>::quiet_NaN());
   for (std::int64_t step = 0; step < block.n_steps; ++step) {
@@ -107,8 +116,11 @@ void RecordingFile::append_sets(std::size_t index, const StepBlock& block, std::
   const std::int64_t chunk_elements = layout_.chunk_steps * data.n_sets * data.set_chunk;
   for (std::int64_t begin = 0; begin < data.set_width; begin += data.set_chunk) {
     const std::int64_t at = begin / data.set_chunk * chunk_elements;
-    const Chunk chunk{data.selected.get(), {static_cast<hsize_t>(block.first_step), 0, static_cast<hsize_t>(begin)},
-                      data.positions.data() + at, static_cast<std::size_t>(chunk_elements) * 4, 4};
+    const Chunk chunk{data.selected.get(),
+                      {static_cast<hsize_t>(block.first_step), 0, static_cast<hsize_t>(begin)},
+                      data.positions.data() + at,
+                      static_cast<std::size_t>(chunk_elements) * 4,
+                      4};
     chunks.push_back(chunk);
     chunks.push_back(chunk);
     chunks.back().dataset = data.selected_score.get();
@@ -116,16 +128,19 @@ void RecordingFile::append_sets(std::size_t index, const StepBlock& block, std::
   }
 }
 
-void RecordingFile::append_top(LayerData& data, StepBlock& block, LayerBlock& layer, std::vector<Chunk>& chunks) {
+void RecordingFile::append_top(LayerData& data, StepBlock& block, LayerBlock& layer,
+                               std::vector<Chunk>& chunks) {
   const auto row = static_cast<std::ptrdiff_t>(layout_.n_heads) * layout_.top_k;
   std::fill(layer.top_position.begin() + block.n_steps * row, layer.top_position.end(), -1);
   std::fill(layer.top_prob.begin() + block.n_steps * row, layer.top_prob.end(), std::uint16_t{0});
   const std::vector<hsize_t> size = {static_cast<hsize_t>(block.first_step + block.n_steps),
-                                     static_cast<hsize_t>(layout_.n_heads), static_cast<hsize_t>(layout_.top_k)};
+                                     static_cast<hsize_t>(layout_.n_heads),
+                                     static_cast<hsize_t>(layout_.top_k)};
   resize(data.top_position.get(), size, part_);
   resize(data.top_prob.get(), size, part_);
   const hsize_t step = static_cast<hsize_t>(block.first_step);
-  chunks.push_back({data.top_position.get(), {step, 0, 0}, layer.top_position.data(), layer.top_position.size() * 4, 4});
+  chunks.push_back(
+      {data.top_position.get(), {step, 0, 0}, layer.top_position.data(), layer.top_position.size() * 4, 4});
   chunks.push_back({data.top_prob.get(), {step, 0, 0}, layer.top_prob.data(), layer.top_prob.size() * 2, 2});
 }
 
@@ -133,9 +148,10 @@ void RecordingFile::append_layer(std::size_t index, StepBlock& block, std::vecto
   LayerData& data = layers_[index];
   LayerBlock& layer = block.layers[index];
   append_rows(data.role.get(), block.first_step, block.n_steps, H5T_NATIVE_UINT8, layer.role.data(), part_);
-  append_rows(data.rows_read.get(), block.first_step, block.n_steps, H5T_NATIVE_INT32, layer.rows_read.data(), part_);
-  append_rows(data.bytes_read.get(), block.first_step, block.n_steps, H5T_NATIVE_INT64, layer.bytes_read.data(),
+  append_rows(data.rows_read.get(), block.first_step, block.n_steps, H5T_NATIVE_INT32, layer.rows_read.data(),
               part_);
+  append_rows(data.bytes_read.get(), block.first_step, block.n_steps, H5T_NATIVE_INT64,
+              layer.bytes_read.data(), part_);
   if (layout_.prob) append_map(data.prob.get(), layer.prob, block, chunks);
   if (layout_.shadow) append_map(data.shadow.get(), layer.shadow, block, chunks);
   if (layout_.top_k > 0) append_top(data, block, layer, chunks);
@@ -147,7 +163,8 @@ void RecordingFile::append(StepBlock& block) {
   h5::prepare_thread();
   if (block.n_steps == 0) return;
   const std::int64_t before = max_kv_len_;
-  max_kv_len_ = std::max(before, *std::max_element(block.kv_len.begin(), block.kv_len.begin() + block.n_steps));
+  max_kv_len_ =
+      std::max(before, *std::max_element(block.kv_len.begin(), block.kv_len.begin() + block.n_steps));
   append_tokens(block);
   if (position_axis_) append_counting(position_axis_.get(), before, max_kv_len_ - before, part_);
   std::vector<Chunk> chunks;
@@ -172,8 +189,11 @@ void RecordingFile::write_prefill(std::size_t layer_index, std::int64_t first_qu
   const std::int64_t elements = layout_.n_heads * layout_.prompt_len;
   std::vector<Chunk> chunks;
   for (std::int64_t q = 0; q < n; ++q) {
-    chunks.push_back({layers_[layer_index].prefill.get(), {0, static_cast<hsize_t>(first_query + q), 0},
-                      half + q * elements, static_cast<std::size_t>(elements) * 2, 2});
+    chunks.push_back({layers_[layer_index].prefill.get(),
+                      {0, static_cast<hsize_t>(first_query + q), 0},
+                      half + q * elements,
+                      static_cast<std::size_t>(elements) * 2,
+                      2});
   }
   chunks_->write(chunks);
 }
@@ -193,8 +213,9 @@ void RecordingFile::finish() {
   h5::work(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL), "write", part_);
   chunks_.reset();
   layers_.clear();
-  for (h5::Handle* handle : {&step_axis_, &head_axis_, &kv_head_axis_, &position_axis_, &rank_axis_, &prompt_axis_,
-                             &query_axis_, &generated_, &fed_, &strings_, &kv_len_, &latency_, &hash_}) {
+  for (h5::Handle* handle :
+       {&step_axis_, &head_axis_, &kv_head_axis_, &position_axis_, &rank_axis_, &prompt_axis_, &query_axis_,
+        &generated_, &fed_, &strings_, &kv_len_, &latency_, &hash_}) {
     handle->reset();
   }
   h5::work(H5Idec_ref(file_.release()), "close", part_);

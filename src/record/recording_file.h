@@ -17,9 +17,9 @@ namespace tide::record {
 /// What the file says besides its steps.
 struct FileFacts {
   RecordingInfo info;  ///< complete, committed_steps, prompt_len and max_kv_len are not taken from here
-  std::vector<std::int32_t> prompt_ids;       ///< [prompt_len]
-  std::vector<std::string> prompt_strings;    ///< [prompt_len], bytes
-  std::string hash_algorithm = "XXH3-64";     ///< of /steps/logits_hash
+  std::vector<std::int32_t> prompt_ids;     ///< [prompt_len]
+  std::vector<std::string> prompt_strings;  ///< [prompt_len], bytes
+  std::string hash_algorithm = "XXH3-64";   ///< of /steps/logits_hash
 };
 
 /// Now, as the attribute `created` has it: 2026-01-31T12:00:00Z.

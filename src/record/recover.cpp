@@ -44,7 +44,8 @@ class Copy {
  private:
   Layout layout_of(const std::filesystem::path& part) const {
     const RecordingInfo& info = reader_.info();
-    if (info.committed_steps == 0) fail_input("recover {}: no step was committed, nothing to copy", part.string());
+    if (info.committed_steps == 0)
+      fail_input("recover {}: no step was committed, nothing to copy", part.string());
     Layout layout;
     layout.n_layers = info.n_layers;
     layout.n_heads = info.n_heads;
@@ -68,7 +69,8 @@ class Copy {
     for (const char* dataset : {"/prob", "/shadow_prob", "/top_prob", "/selected"}) {
       for (const int any : layout.layers) {
         const std::string where = record::layer_path(any, layout.n_layers) + dataset;
-        if (h5::has_path(file.get(), where) && record::is_compressed(file.get(), where)) layout.compress = true;
+        if (h5::has_path(file.get(), where) && record::is_compressed(file.get(), where))
+          layout.compress = true;
       }
     }
     if (reader_.has_top(layer)) {
@@ -92,13 +94,15 @@ class Copy {
     texts_ = reader_.token_strings();
     facts.prompt_strings.assign(texts_.begin(), texts_.begin() + layout_.prompt_len);
     const h5::Handle file = h5::open_for_reading(part.string());
-    const h5::Handle hash(h5::input(H5Dopen2(file.get(), "/steps/logits_hash", H5P_DEFAULT), part.string(), "/steps"));
+    const h5::Handle hash(
+        h5::input(H5Dopen2(file.get(), "/steps/logits_hash", H5P_DEFAULT), part.string(), "/steps"));
     facts.hash_algorithm = h5::read_text_attribute(hash.get(), "algorithm", part.string());
     return facts;
   }
 
   template <typename T>
-  static void slice(const std::vector<T>& from, const StepBlock& block, std::int64_t row, std::vector<T>& to) {
+  static void slice(const std::vector<T>& from, const StepBlock& block, std::int64_t row,
+                    std::vector<T>& to) {
     std::copy_n(from.begin() + block.first_step * row, block.n_steps * row, to.begin());
   }
 
@@ -108,7 +112,8 @@ class Copy {
     slice(reader_.logits_hash(), block, 1, block.logits_hash);
     slice(reader_.fed_ids(), block, 1, block.fed_id);
     slice(reader_.generated_ids(), block, 1, block.generated_id);
-    std::copy_n(texts_.begin() + layout_.prompt_len + block.first_step, block.n_steps, block.generated_token.begin());
+    std::copy_n(texts_.begin() + layout_.prompt_len + block.first_step, block.n_steps,
+                block.generated_token.begin());
   }
 
   void copy_map(int layer, bool shadow, std::int64_t slot, const StepBlock& block, HalfMap& map) const {
@@ -128,7 +133,8 @@ class Copy {
       if (layout_.prob) copy_map(layer, false, slot, block, to.prob);
       if (layout_.shadow) copy_map(layer, true, slot, block, to.shadow);
       if (layout_.top_k > 0) copy_top(layer, slot, block, to);
-      if (sets_[index]) copy_sets(*sets_[index], block.first_step + slot, to.sets[static_cast<std::size_t>(slot)]);
+      if (sets_[index])
+        copy_sets(*sets_[index], block.first_step + slot, to.sets[static_cast<std::size_t>(slot)]);
     }
   }
 
@@ -137,7 +143,8 @@ class Copy {
     std::vector<float> prob;
     reader_.read_top(layer, block.first_step + slot, position, prob);
     const auto row = static_cast<std::ptrdiff_t>(layout_.n_heads) * layout_.top_k;
-    if (std::ssize(position) != row) fail_input("recover {}: layers differ in top_position", reader_.path().string());
+    if (std::ssize(position) != row)
+      fail_input("recover {}: layers differ in top_position", reader_.path().string());
     std::copy(position.begin(), position.end(), to.top_position.begin() + slot * row);
     record::to_half(prob.data(), row, to.top_prob.data() + slot * row);
   }

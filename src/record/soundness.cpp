@@ -30,7 +30,10 @@ template <typename... Args>
 class Checker {
  public:
   explicit Checker(const RecordingReader& reader)
-      : reader_(reader), info_(reader.info()), name_(reader.path().string()), kv_len_(reader.kv_len()),
+      : reader_(reader),
+        info_(reader.info()),
+        name_(reader.path().string()),
+        kv_len_(reader.kv_len()),
         file_(h5::open_for_reading(name_)) {}
 
   std::vector<SoundnessCheck> run() {
@@ -40,17 +43,20 @@ class Checker {
     for (const int layer : reader_.layers()) {
       const std::string path = layer_path(layer, info_.n_layers);
       add(path + ": roles, rows and bytes read", [&] { counts(layer); });
-      if (reader_.has_prob(layer)) add(path + "/prob: rows sum to 1, 0 beyond kv_len", [&] { map(layer, "/prob"); });
+      if (reader_.has_prob(layer))
+        add(path + "/prob: rows sum to 1, 0 beyond kv_len", [&] { map(layer, "/prob"); });
       if (reader_.has_shadow_prob(layer)) {
         add(path + "/shadow_prob: rows sum to 1, 0 beyond kv_len", [&] { map(layer, "/shadow_prob"); });
       }
       if (reader_.has_top(layer)) add(path + "/top_position: distinct, weights falling", [&] { top(layer); });
       if (h5::has_path(file_.get(), path + "/selected")) {
-        add(path + "/selected: distinct, in range, forced first, then by falling score", [&] { selected(layer); });
+        add(path + "/selected: distinct, in range, forced first, then by falling score",
+            [&] { selected(layer); });
         if (reader_.has_prob(layer)) add(path + "/prob: 0 off the set", [&] { off_set(layer); });
       }
     }
-    if (h5::has_path(file_.get(), "/prefill")) add("/prefill: rows sum to 1, 0 beyond the query", [&] { prefill(); });
+    if (h5::has_path(file_.get(), "/prefill"))
+      add("/prefill: rows sum to 1, 0 beyond the query", [&] { prefill(); });
     return std::move(checks_);
   }
 
@@ -67,7 +73,8 @@ class Checker {
 
   double tolerance(std::int64_t length) const {
     // Half a unit of the smallest subnormal a weight is lost when rounded to float16.
-    return (info_.policy == "imported" ? kImportedTolerance : kTolerance) + static_cast<double>(length) * 0x1.0p-25;
+    return (info_.policy == "imported" ? kImportedTolerance : kTolerance) +
+           static_cast<double>(length) * 0x1.0p-25;
   }
 
   std::int64_t rows_of(const std::string& path) const {
@@ -77,13 +84,14 @@ class Checker {
 
   void complete() const {
     if (!info_.complete) {
-      problem("the recording was cut off: {} steps were committed (--recover copies them out)", info_.committed_steps);
+      problem("the recording was cut off: {} steps were committed (--recover copies them out)",
+              info_.committed_steps);
     }
     std::vector<std::string> paths = {"/steps/kv_len", "/steps/latency_ms", "/steps/logits_hash",
                                       "/tokens/generated_ids", "/tokens/fed_ids"};
     for (const int layer : reader_.layers()) {
-      for (const char* dataset : {"/role", "/rows_read", "/bytes_read", "/prob", "/shadow_prob", "/top_position",
-                                  "/top_prob", "/selected", "/selected_score"}) {
+      for (const char* dataset : {"/role", "/rows_read", "/bytes_read", "/prob", "/shadow_prob",
+                                  "/top_position", "/top_prob", "/selected", "/selected_score"}) {
         const std::string path = layer_path(layer, info_.n_layers) + dataset;
         if (h5::has_path(file_.get(), path)) paths.push_back(path);
       }
@@ -99,7 +107,8 @@ class Checker {
   void lengths() const {
     for (std::size_t step = 0; step < kv_len_.size(); ++step) {
       const auto expected = info_.prompt_len + static_cast<std::int64_t>(step);
-      if (kv_len_[step] != expected) problem("step {}: kv_len is {}, expected {}", step, kv_len_[step], expected);
+      if (kv_len_[step] != expected)
+        problem("step {}: kv_len is {}, expected {}", step, kv_len_[step], expected);
     }
     if (std::ssize(reader_.latency_ms()) != std::ssize(kv_len_)) problem("latency_ms is short");
     reader_.logits_hash();
@@ -133,15 +142,16 @@ class Checker {
     double sum = 0;
     for (std::int64_t p = 0; p < width; ++p) {
       if (!std::isfinite(row[p]) || row[p] < 0) problem("{}, position {}: {} is no weight", place, p, row[p]);
-      if (p >= length && row[p] != 0) problem("{}, position {}: {} beyond length {}", place, p, row[p], length);
+      if (p >= length && row[p] != 0)
+        problem("{}, position {}: {} beyond length {}", place, p, row[p], length);
       sum += row[p];
     }
     if (std::abs(sum - 1) > tolerance(length)) problem("{}: weights sum to {}, expected 1", place, sum);
   }
 
   void map(int layer, const char* dataset) const {
-    const OpenDataset open = open_dataset(file_.get(), name_, layer_path(layer, info_.n_layers) + dataset, Element::f16,
-                                          {-1, info_.n_heads, -1}, true);
+    const OpenDataset open = open_dataset(file_.get(), name_, layer_path(layer, info_.n_layers) + dataset,
+                                          Element::f16, {-1, info_.n_heads, -1}, true);
     const auto heads = static_cast<hsize_t>(info_.n_heads), width = open.size[2];
     std::vector<std::uint16_t> half(checked_elements(open, name_, {1, heads, width}));
     std::vector<float> prob(half.size());
@@ -166,7 +176,8 @@ class Checker {
         if (position[i] < -1 || position[i] >= kv_len_[static_cast<std::size_t>(step)]) {
           problem("{}: position {} is out of range", place, position[i]);
         }
-        if (i % k != 0 && prob[i] > prob[i - 1]) problem("{}: weight {} follows {}", place, prob[i], prob[i - 1]);
+        if (i % k != 0 && prob[i] > prob[i - 1])
+          problem("{}: weight {} follows {}", place, prob[i], prob[i - 1]);
         const auto row = position.begin() + static_cast<std::ptrdiff_t>(i / k * k);
         const auto here = position.begin() + static_cast<std::ptrdiff_t>(i);
         if (position[i] >= 0 && std::find(row, here, position[i]) != here) {
@@ -177,8 +188,8 @@ class Checker {
   }
 
   /// One set: forced positions ascending (score NaN), then by falling score, then pads.
-  static void check_set(const std::int32_t* position, const float* score, std::int64_t width, std::int64_t length,
-                        const std::string& place) {
+  static void check_set(const std::int32_t* position, const float* score, std::int64_t width,
+                        std::int64_t length, const std::string& place) {
     std::set<std::int32_t> seen;
     bool padding = false, scored = false;
     for (std::int64_t i = 0; i < width; ++i) {
@@ -189,13 +200,16 @@ class Checker {
         continue;
       }
       if (padding) problem("{}: position {} follows a pad", place, position[i]);
-      if (position[i] < 0 || position[i] >= length) problem("{}: position {} of {}", place, position[i], length);
+      if (position[i] < 0 || position[i] >= length)
+        problem("{}: position {} of {}", place, position[i], length);
       if (!seen.insert(position[i]).second) problem("{}: position {} stands there twice", place, position[i]);
       if (forced && scored) problem("{}: forced position {} follows a scored one", place, position[i]);
-      if (i > 0 && forced && position[i] < position[i - 1]) problem("{}: forced positions are not ascending", place);
-      if (scored && (score[i] > score[i - 1] || (score[i] == score[i - 1] && position[i] < position[i - 1]))) {
-        problem("{}: position {} with score {} follows {} with {}", place, position[i], score[i], position[i - 1],
-                score[i - 1]);
+      if (i > 0 && forced && position[i] < position[i - 1])
+        problem("{}: forced positions are not ascending", place);
+      if (scored &&
+          (score[i] > score[i - 1] || (score[i] == score[i - 1] && position[i] < position[i - 1]))) {
+        problem("{}: position {} with score {} follows {} with {}", place, position[i], score[i],
+                position[i - 1], score[i - 1]);
       }
       scored = scored || !forced;
     }
@@ -208,8 +222,8 @@ class Checker {
       for (std::int64_t set = 0; set < sets.n_sets; ++set) {
         const std::int64_t at = (step * sets.n_sets + set) * sets.width;
         const std::string place = fmt::format("step {}, set {}", step, set);
-        check_set(sets.position.data() + at, sets.score.data() + at, sets.width, kv_len_[static_cast<std::size_t>(step)],
-                  place);
+        check_set(sets.position.data() + at, sets.score.data() + at, sets.width,
+                  kv_len_[static_cast<std::size_t>(step)], place);
       }
     }
   }
@@ -221,7 +235,8 @@ class Checker {
     for (std::int64_t step = 0; step < sets.steps; ++step) {
       const std::uint8_t role = roles[static_cast<std::size_t>(step)];
       const std::int64_t step_at = step * sets.n_sets * sets.width;
-      if (role == kFullRole || role == kSelectRole || sets.position[static_cast<std::size_t>(step_at)] == -1) continue;
+      if (role == kFullRole || role == kSelectRole || sets.position[static_cast<std::size_t>(step_at)] == -1)
+        continue;
       reader_.read_prob(layer, step, false, prob);
       const std::int64_t length = kv_len_[static_cast<std::size_t>(step)];
       for (std::int64_t head = 0; head < info_.n_heads; ++head) {
@@ -232,7 +247,9 @@ class Checker {
         }
         for (std::int64_t p = 0; p < length; ++p) {
           const float weight = prob[static_cast<std::size_t>(head * length + p)];
-          if (weight != 0) problem("step {}, head {}: weight {} at position {}, which is not in the set", step, head, weight, p);
+          if (weight != 0)
+            problem("step {}, head {}: weight {} at position {}, which is not in the set", step, head, weight,
+                    p);
         }
       }
     }
@@ -245,9 +262,10 @@ class Checker {
       reader_.read_prefill_prob(layer, prob);
       for (std::int64_t head = 0; head < info_.n_heads; ++head) {
         for (std::int64_t q = 0; q < std::ssize(queries); ++q) {
-          check_row(prob.data() + (head * std::ssize(queries) + q) * info_.prompt_len,
-                    queries[static_cast<std::size_t>(q)] + 1, info_.prompt_len,
-                    fmt::format("layer {}, head {}, query {}", layer, head, queries[static_cast<std::size_t>(q)]));
+          check_row(
+              prob.data() + (head * std::ssize(queries) + q) * info_.prompt_len,
+              queries[static_cast<std::size_t>(q)] + 1, info_.prompt_len,
+              fmt::format("layer {}, head {}, query {}", layer, head, queries[static_cast<std::size_t>(q)]));
         }
       }
     }

@@ -23,7 +23,8 @@ void fill_sparse(const Layout& layout, const LayerEvent& event, std::int64_t slo
   const PositionSets& read = *event.read;
   const std::int64_t n_chunks = written_chunks(layout, event.kv_len, slot);
   for (std::int64_t head = 0; head < layout.n_heads; ++head) {
-    for (std::int64_t c = 0; c < n_chunks; ++c) std::fill_n(map.row(c, slot, head), layout.kv_chunk, std::uint16_t{0});
+    for (std::int64_t c = 0; c < n_chunks; ++c)
+      std::fill_n(map.row(c, slot, head), layout.kv_chunk, std::uint16_t{0});
     const auto set = static_cast<std::size_t>(read.set_of_head[static_cast<std::size_t>(head)]);
     const std::int32_t* position = read.position.data() + set * static_cast<std::size_t>(read.width);
     const float* prob = event.prob + head * event.prob_stride;
@@ -35,20 +36,21 @@ void fill_sparse(const Layout& layout, const LayerEvent& event, std::int64_t slo
 }
 
 /// The top_k largest of a head that read everything.
-std::int64_t top_dense(const Layout& layout, const LayerEvent& event, std::int64_t head, std::int32_t* position,
-                       float* prob) {
+std::int64_t top_dense(const Layout& layout, const LayerEvent& event, std::int64_t head,
+                       std::int32_t* position, float* prob) {
   return kernels::cpu::top_k(
       {event.prob + head * event.prob_stride, event.kv_len, layout.top_k, position, prob});
 }
 
 /// The top_k largest of a head that read a set, the smaller position first in ties.
-std::int64_t top_sparse(const Layout& layout, const LayerEvent& event, std::int64_t head, std::int32_t* position,
-                        float* prob) {
+std::int64_t top_sparse(const Layout& layout, const LayerEvent& event, std::int64_t head,
+                        std::int32_t* position, float* prob) {
   const PositionSets& read = *event.read;
   const auto set = static_cast<std::size_t>(read.set_of_head[static_cast<std::size_t>(head)]);
   const std::int32_t* from = read.position.data() + set * static_cast<std::size_t>(read.width);
   std::vector<std::pair<float, std::int32_t>> all;
-  for (std::int32_t i = 0; i < read.count[set]; ++i) all.emplace_back(-event.prob[head * event.prob_stride + i], from[i]);
+  for (std::int32_t i = 0; i < read.count[set]; ++i)
+    all.emplace_back(-event.prob[head * event.prob_stride + i], from[i]);
   const auto count = std::min<std::ptrdiff_t>(layout.top_k, std::ssize(all));
   std::partial_sort(all.begin(), all.begin() + count, all.end());
   for (std::ptrdiff_t i = 0; i < count; ++i) {
@@ -84,8 +86,8 @@ void fill_sets(const LayerEvent& event, StepSets& sets) {
 
 }  // namespace
 
-void fill_map(const Layout& layout, const float* prob, std::int64_t stride, std::int64_t kv_len, std::int64_t slot,
-              HalfMap& map) {
+void fill_map(const Layout& layout, const float* prob, std::int64_t stride, std::int64_t kv_len,
+              std::int64_t slot, HalfMap& map) {
   const std::int64_t n_chunks = written_chunks(layout, kv_len, slot);
   for (std::int64_t head = 0; head < layout.n_heads; ++head) {
     for (std::int64_t c = 0; c < n_chunks; ++c) {
@@ -103,7 +105,8 @@ void fill_layer(const Layout& layout, const LayerEvent& event, std::int64_t slot
   block.role[static_cast<std::size_t>(slot)] = static_cast<std::uint8_t>(event.role);
   block.bytes_read[static_cast<std::size_t>(slot)] = event.bytes_read;
   TIDE_ASSERT(std::ssize(event.rows_read) == layout.n_kv_heads);
-  std::copy(event.rows_read.begin(), event.rows_read.end(), block.rows_read.begin() + slot * layout.n_kv_heads);
+  std::copy(event.rows_read.begin(), event.rows_read.end(),
+            block.rows_read.begin() + slot * layout.n_kv_heads);
   if (layout.prob && event.read == nullptr) {
     fill_map(layout, event.prob, event.prob_stride, event.kv_len, slot, block.prob);
   } else if (layout.prob) {

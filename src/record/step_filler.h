@@ -11,7 +11,7 @@ namespace tide::record {
 void fill_layer(const Layout& layout, const LayerEvent& event, std::int64_t slot, LayerBlock& block);
 
 /// Weights by position, [n_heads, stride], into step `slot` of a map; 0 from kv_len on.
-void fill_map(const Layout& layout, const float* prob, std::int64_t stride, std::int64_t kv_len, std::int64_t slot,
-              HalfMap& map);
+void fill_map(const Layout& layout, const float* prob, std::int64_t stride, std::int64_t kv_len,
+              std::int64_t slot, HalfMap& map);
 
 }  // namespace tide::record

@@ -16,7 +16,8 @@ namespace {
 // Signatures and sizes of PKWARE's APPNOTE 6.3, sections 4.3.7 to 4.3.16.
 constexpr std::uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEnd = 0x06054b50;
 constexpr std::uint32_t kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
-constexpr std::size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kLocatorBytes = 20, kEnd64Bytes = 56;
+constexpr std::size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kLocatorBytes = 20,
+                      kEnd64Bytes = 56;
 constexpr std::uint32_t kIn64 = 0xffffffff;
 constexpr std::uint16_t kExtra64 = 1, kVersion64 = 45;
 constexpr std::uint64_t kMaxDeflateRatio = 1032;
@@ -40,7 +41,8 @@ class Bytes {
   }
   void need(std::uint64_t offset, std::uint64_t size) const {
     if (offset > data_.size() || size > data_.size() - offset) {
-      fail_input("read {}: {} bytes at offset {} leave the archive's {} bytes", where_, size, offset, data_.size());
+      fail_input("read {}: {} bytes at offset {} leave the archive's {} bytes", where_, size, offset,
+                 data_.size());
     }
   }
   std::span<const std::uint8_t> all() const { return data_; }
@@ -68,7 +70,8 @@ void read_extra64(const Bytes& bytes, std::uint64_t extra, std::uint64_t extra_b
     if (id == kExtra64) {
       for (std::uint64_t* value : {&member.bytes, &member.packed_bytes, &member.header_offset}) {
         if (*value != kIn64) continue;
-        if (field + 8 > at + 4 + size) fail_input("read {}: zip64 field at offset {} is short", bytes.where(), at);
+        if (field + 8 > at + 4 + size)
+          fail_input("read {}: zip64 field at offset {} is short", bytes.where(), at);
         *value = bytes.number(field, 8);
         field += 8;
       }
@@ -116,7 +119,8 @@ std::vector<ZipMember> zip_members(std::span<const std::uint8_t> archive, const 
     read_extra64(bytes, at + kCentralBytes + name_bytes, extra_bytes, member);
     if ((flags & 1) != 0) fail_input("read {}: {} is encrypted", where, member.name);
     if (member.method != kStored && member.method != kDeflated) {
-      fail_input("read {}: {}: compression method {}, expected stored or deflated", where, member.name, member.method);
+      fail_input("read {}: {}: compression method {}, expected stored or deflated", where, member.name,
+                 member.method);
     }
     members.push_back(std::move(member));
     at += kCentralBytes + name_bytes + extra_bytes + comment_bytes;
@@ -130,13 +134,15 @@ std::vector<std::uint8_t> zip_unpack(std::span<const std::uint8_t> archive, cons
   if (bytes.number(member.header_offset, 4) != kLocal) {
     fail_input("read {}: {}: no local header at offset {}", where, member.name, member.header_offset);
   }
-  const std::uint64_t begin = member.header_offset + kLocalBytes + bytes.number(member.header_offset + 26, 2) +
+  const std::uint64_t begin = member.header_offset + kLocalBytes +
+                              bytes.number(member.header_offset + 26, 2) +
                               bytes.number(member.header_offset + 28, 2);
   bytes.need(begin, member.packed_bytes);
   const auto packed = archive.subspan(begin, member.packed_bytes);
   const bool stored = member.method == kStored;
   if (stored ? member.bytes != member.packed_bytes : member.bytes / kMaxDeflateRatio > member.packed_bytes) {
-    fail_input("read {}: {}: {} bytes claimed from {} packed", where, member.name, member.bytes, member.packed_bytes);
+    fail_input("read {}: {}: {} bytes claimed from {} packed", where, member.name, member.bytes,
+               member.packed_bytes);
   }
   std::vector<std::uint8_t> out(member.bytes);
   if (stored) {
@@ -145,8 +151,8 @@ std::vector<std::uint8_t> zip_unpack(std::span<const std::uint8_t> archive, cons
     const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> decompressor(
         libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
     TIDE_ASSERT(decompressor != nullptr);
-    if (libdeflate_deflate_decompress(decompressor.get(), packed.data(), packed.size(), out.data(), out.size(),
-                                      nullptr) != LIBDEFLATE_SUCCESS) {
+    if (libdeflate_deflate_decompress(decompressor.get(), packed.data(), packed.size(), out.data(),
+                                      out.size(), nullptr) != LIBDEFLATE_SUCCESS) {
       fail_input("read {}: {}: its deflate stream at offset {} is damaged", where, member.name, begin);
     }
   }
@@ -188,8 +194,8 @@ void ZipWriter::begin(const std::string& name, std::uint64_t bytes) {
   member.bytes = member.packed_bytes = bytes;
   member.header_offset = static_cast<std::uint64_t>(::ftello(file_));
   members_.push_back(member);
-  put(little(kLocal, 4) + shared_fields(member, 20) + name + little(kExtra64, 2) + little(16, 2) + little(bytes, 8) +
-      little(bytes, 8));
+  put(little(kLocal, 4) + shared_fields(member, 20) + name + little(kExtra64, 2) + little(16, 2) +
+      little(bytes, 8) + little(bytes, 8));
 }
 
 void ZipWriter::write(std::span<const std::uint8_t> bytes) {
@@ -220,12 +226,12 @@ void ZipWriter::finish() {
   }
   const auto end = static_cast<std::uint64_t>(::ftello(file_));
   const std::uint64_t count = members_.size();
-  put(little(kEnd64, 4) + little(kEnd64Bytes - 12, 8) + little(kVersion64, 2) + little(kVersion64, 2) + little(0, 8) +
-      little(count, 8) + little(count, 8) + little(end - begin, 8) + little(begin, 8));
+  put(little(kEnd64, 4) + little(kEnd64Bytes - 12, 8) + little(kVersion64, 2) + little(kVersion64, 2) +
+      little(0, 8) + little(count, 8) + little(count, 8) + little(end - begin, 8) + little(begin, 8));
   put(little(kLocator64, 4) + little(0, 4) + little(end, 8) + little(1, 4));
   const std::uint64_t count16 = std::min<std::uint64_t>(count, 0xffff);
-  put(little(kEnd, 4) + little(0, 4) + little(count16, 2) + little(count16, 2) + little(kIn64, 4) + little(kIn64, 4) +
-      little(0, 2));
+  put(little(kEnd, 4) + little(0, 4) + little(count16, 2) + little(count16, 2) + little(kIn64, 4) +
+      little(kIn64, 4) + little(0, 2));
 }
 
 }  // namespace tide::record

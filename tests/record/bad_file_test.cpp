@@ -110,7 +110,8 @@ TEST_F(BadFile, DamagedAnywhereIsNoCrash) {
   const std::string whole = read_text(path_);
   for (std::size_t at = 8; at < whole.size(); at += whole.size() / 150) {
     std::string damaged = whole;
-    for (std::size_t i = at; i < std::min(at + 16, whole.size()); ++i) damaged[i] = static_cast<char>(damaged[i] ^ 0x5a);
+    for (std::size_t i = at; i < std::min(at + 16, whole.size()); ++i)
+      damaged[i] = static_cast<char>(damaged[i] ^ 0x5a);
     write_bytes(damaged);
     try {
       inspect_recording(path_);
@@ -200,8 +201,9 @@ TEST_F(BadFile, WrongShape) {
     const h5::Handle file = open();
     const hsize_t size[2] = {10, 2};
     const h5::Handle space(H5Screate_simple(2, size, nullptr));
-    h5::Handle(H5Dcreate2(file.get(), "/layers/01/rows_read", H5T_STD_I32LE, space.get(), H5P_DEFAULT, H5P_DEFAULT,
-                          H5P_DEFAULT)).reset();
+    h5::Handle(H5Dcreate2(file.get(), "/layers/01/rows_read", H5T_STD_I32LE, space.get(), H5P_DEFAULT,
+                          H5P_DEFAULT, H5P_DEFAULT))
+        .reset();
   }
   unsound("/layers/01/rows_read: shape is [10, 2], expected [any, 3]");
 }
@@ -213,7 +215,8 @@ TEST_F(BadFile, WrongType) {
     const hsize_t size = 10;
     const h5::Handle space(H5Screate_simple(1, &size, nullptr));
     h5::Handle(H5Dcreate2(file.get(), "/steps/kv_len", H5T_IEEE_F64LE, space.get(), H5P_DEFAULT, H5P_DEFAULT,
-                          H5P_DEFAULT)).reset();
+                          H5P_DEFAULT))
+        .reset();
   }
   refused("/steps/kv_len: expected elements of type int64");
 }

@@ -29,7 +29,8 @@ TEST(Recorder, StopsBeforeTheFilePassesTheCap) {
         write_synthetic(spec);
         const std::uint64_t size = fs::file_size(spec.path);
         EXPECT_LE(size, cap) << "maps " << static_cast<int>(maps);
-        EXPECT_GE(size, cap / 2) << "maps " << static_cast<int>(maps) << " deflate " << static_cast<int>(compression);
+        EXPECT_GE(size, cap / 2) << "maps " << static_cast<int>(maps) << " deflate "
+                                 << static_cast<int>(compression);
         EXPECT_EQ(inspect_recording(spec.path).verdict(), "");
       }
     }
@@ -59,13 +60,33 @@ TEST(Recorder, EstimateIsCloseToTheFile) {
       spec.prefill_rows = {3, 5};
       write_synthetic(spec);
       const SyntheticRun run(spec);
-      const auto estimate =
-          static_cast<double>(estimate_bytes(run.options(), run.origin().config, spec.prompt_len, spec.steps));
+      const auto estimate = static_cast<double>(
+          estimate_bytes(run.options(), run.origin().config, spec.prompt_len, spec.steps));
       const auto size = static_cast<double>(fs::file_size(spec.path));
       EXPECT_LT(size, estimate);
       EXPECT_GT(size, 0.6 * estimate) << "layers " << layers;
     }
   }
+}
+
+TEST(Recorder, EstimateCountsSetsWhenTheirWidthIsKnown) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.placement = "S...S...";
+  spec.maps = MapsMode::none;
+  spec.prompt_len = 300;
+  spec.budget = 250;
+  spec.steps = 100;
+  write_synthetic(spec);
+  const SyntheticRun run(spec);
+  RecorderOptions options = run.options();
+  const auto size = fs::file_size(spec.path);
+  EXPECT_GT(size, estimate_bytes(options, run.origin().config, spec.prompt_len, spec.steps));
+  options.set_width = spec.budget;
+  const auto estimate = estimate_bytes(options, run.origin().config, spec.prompt_len, spec.steps);
+  EXPECT_LT(size, estimate);
+  EXPECT_GT(static_cast<double>(size), 0.8 * static_cast<double>(estimate));
 }
 
 TEST(Recorder, RefusesWrongOptions) {

@@ -1,13 +1,13 @@
 // Datasets as csv, npy, npz and json. That NumPy reads the binary ones is shown by the oracle test.
 
+#include "record/export.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
-#include "record/export.h"
 #include "record/npy.h"
 #include "record_helpers.h"
 #include "synthetic_recording.h"
@@ -65,7 +65,8 @@ TEST_F(Export, NpzMembersUnpackToTheNpyOfTheSameDataset) {
   const std::vector<std::string> paths = {"/layers/03/prob", "/steps/kv_len", "/tokens/strings"};
   export_datasets(spec_.path, paths, ExportFormat::npz, folder_ / "out.npz");
   const std::string archive = read_text(folder_ / "out.npz");
-  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(archive.data()), archive.size());
+  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(archive.data()),
+                                            archive.size());
   const auto members = record::zip_members(bytes, "out.npz");
   ASSERT_EQ(members.size(), 3u);
   EXPECT_EQ(members[0].name, "layers/03/prob.npy");
@@ -89,8 +90,9 @@ TEST_F(Export, RefusesWhatIsNoDataset) {
 }
 
 TEST_F(Export, RefusesAFolderThatIsNotThere) {
-  expect_input_error([&] { export_datasets(spec_.path, {"/steps/kv_len"}, ExportFormat::csv, folder_ / "no/out.csv"); },
-                     "no/out.csv.part: No such file or directory");
+  expect_input_error(
+      [&] { export_datasets(spec_.path, {"/steps/kv_len"}, ExportFormat::csv, folder_ / "no/out.csv"); },
+      "no/out.csv.part: No such file or directory");
 }
 
 }  // namespace

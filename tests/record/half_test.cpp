@@ -1,5 +1,7 @@
 // The recorder's rounding to float16.
 
+#include "record/half.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,17 +10,31 @@
 
 #include "base/float16.h"
 #include "record/chunk_writer.h"
-#include "record/half.h"
 
 namespace tide::record {
 namespace {
 
 TEST(Half, RoundsEveryKindOfValueLikeTheScalarConversion) {
-  std::vector<float> values = {0.0f, -0.0f, 1.0f, 65504.0f, 65519.9f, 65520.0f, 1e9f, -1e9f, 5.9604645e-8f, 2.9802322e-8f,
-                               2.98023259e-8f, 1e-12f, 0.1f, 1.0f + 0x1p-11f, 1.0f + 0x3p-11f,
+  std::vector<float> values = {0.0f,
+                               -0.0f,
+                               1.0f,
+                               65504.0f,
+                               65519.9f,
+                               65520.0f,
+                               1e9f,
+                               -1e9f,
+                               5.9604645e-8f,
+                               2.9802322e-8f,
+                               2.98023259e-8f,
+                               1e-12f,
+                               0.1f,
+                               1.0f + 0x1p-11f,
+                               1.0f + 0x3p-11f,
                                std::numeric_limits<float>::infinity()};
-  for (int i = 0; i < 4096; ++i) values.push_back(std::ldexp(1.0f + static_cast<float>(i) / 4096.0f, i % 40 - 25));
-  for (const std::size_t n : {std::size_t{1}, std::size_t{7}, std::size_t{8}, std::size_t{9}, values.size()}) {
+  for (int i = 0; i < 4096; ++i)
+    values.push_back(std::ldexp(1.0f + static_cast<float>(i) / 4096.0f, i % 40 - 25));
+  for (const std::size_t n :
+       {std::size_t{1}, std::size_t{7}, std::size_t{8}, std::size_t{9}, values.size()}) {
     std::vector<std::uint16_t> half(n + 1, 0xabcd);
     to_half(values.data(), static_cast<std::int64_t>(n), half.data());
     EXPECT_EQ(half[n], 0xabcd) << "wrote past the row";

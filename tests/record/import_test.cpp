@@ -1,5 +1,7 @@
 // Another program's dump is read with distrust: each way in which it can be bad.
 
+#include "record/import.h"
+
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -7,7 +9,6 @@
 
 #include "base/file.h"
 #include "base/float16.h"
-#include "record/import.h"
 #include "record/inspect.h"
 #include "record/npy.h"
 #include "record/reader.h"

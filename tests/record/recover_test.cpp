@@ -1,5 +1,7 @@
 // A recording that is cut off, by a kill or by a full disk.
 
+#include "record/recover.h"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -13,7 +15,6 @@
 #include "base/file.h"
 #include "record/inspect.h"
 #include "record/reader.h"
-#include "record/recover.h"
 #include "record_helpers.h"
 #include "synthetic_recording.h"
 
@@ -71,7 +72,8 @@ TEST(Recorder, KeepsCommittedStepsAfterKill) {
     spec.path = folder / "run.h5";
     spec.steps = 400;
     const fs::path part = part_path(spec.path);
-    const pid_t child = start_writer(spec.path, {"steps=100000", "max_steps=400", "prompt=20", "pause_ms=1", deflate});
+    const pid_t child =
+        start_writer(spec.path, {"steps=100000", "max_steps=400", "prompt=20", "pause_ms=1", deflate});
     std::int64_t committed = 0;
     for (int tries = 0; committed < 64 && tries < 2000; ++tries) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -104,7 +106,8 @@ TEST(Recorder, SurvivesKillsAtManyMoments) {
     const TempFolder folder;
     const fs::path path = folder / "run.h5";
     // One step a chunk would be slow here: 64 steps of 4 layers are committed every few milliseconds.
-    const pid_t child = start_writer(path, {"steps=100000", "max_steps=100000", "prompt=5", "maps=topk", "deflate=1"});
+    const pid_t child =
+        start_writer(path, {"steps=100000", "max_steps=100000", "prompt=5", "maps=topk", "deflate=1"});
     std::this_thread::sleep_for(std::chrono::milliseconds(60 + 7 * run));
     ::kill(child, SIGKILL);
     wait_for(child);
@@ -230,7 +233,8 @@ TEST(Recover, RefusesAFileWithoutCommittedSteps) {
     const SyntheticRun run(spec);
     const Recorder recorder(run.options(), run.origin(), spec.steps);
   }
-  expect_input_error([&] { recover_recording(part_path(spec.path), folder / "out.h5"); }, "no step was committed");
+  expect_input_error([&] { recover_recording(part_path(spec.path), folder / "out.h5"); },
+                     "no step was committed");
   EXPECT_FALSE(fs::exists(folder / "out.h5"));
 }
 

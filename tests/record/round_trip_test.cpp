@@ -18,8 +18,8 @@
 namespace tide::test {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::Each;
+using ::testing::ElementsAre;
 
 /// A weight as the file holds it.
 float rounded(float value) { return half_to_float(float_to_half(value)); }
@@ -184,7 +184,8 @@ TEST(Recorder, KeepsShadowPrefillAndTopWeights) {
     for (std::size_t i = 0; i < position.size(); ++i) {
       const auto row = exact.begin() + static_cast<std::ptrdiff_t>(i / 5) * run.kv_len(4);
       EXPECT_EQ(prob[i], row[position[i]]);
-      EXPECT_EQ(std::count_if(row, row + run.kv_len(4), [&](float w) { return w > prob[i]; }), static_cast<long>(i % 5));
+      EXPECT_EQ(std::count_if(row, row + run.kv_len(4), [&](float w) { return w > prob[i]; }),
+                static_cast<long>(i % 5));
     }
   }
   EXPECT_THAT(reader.prefill_query_positions(), ElementsAre(0, 3, 18));
@@ -192,7 +193,8 @@ TEST(Recorder, KeepsShadowPrefillAndTopWeights) {
   const std::vector<float> row = run.prefill_prob(1, 18);
   for (std::int64_t head = 0; head < 6; ++head) {
     for (std::int64_t p = 0; p < 20; ++p) {
-      EXPECT_EQ(prob[static_cast<std::size_t>((head * 3 + 2) * 20 + p)], rounded(row[static_cast<std::size_t>(head * 20 + p)]));
+      EXPECT_EQ(prob[static_cast<std::size_t>((head * 3 + 2) * 20 + p)],
+                rounded(row[static_cast<std::size_t>(head * 20 + p)]));
     }
   }
   EXPECT_EQ(inspect_recording(spec.path).verdict(), "");

@@ -1,11 +1,11 @@
 #include "synthetic_recording.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
-
-#include <fmt/format.h>
 
 namespace tide::test {
 
@@ -27,12 +27,14 @@ void fill_row(std::uint64_t seed, int layer, int step_or_row, int head, std::int
   for (std::int64_t p = 0; p < count; ++p) {
     const auto position = static_cast<std::uint64_t>(p);
     const double shared = uniform_at(seed, 1, static_cast<std::uint64_t>(head), position, 0);
-    const double own = uniform_at(seed, static_cast<std::uint64_t>(layer) + 2, static_cast<std::uint64_t>(head),
-                                  position, static_cast<std::uint64_t>(step_or_row));
+    const double own =
+        uniform_at(seed, static_cast<std::uint64_t>(layer) + 2, static_cast<std::uint64_t>(head), position,
+                   static_cast<std::uint64_t>(step_or_row));
     weight[position] = std::exp(4.0 * shared + 2.0 * own + (p == 0 ? 3.0 : 0.0));
     sum += weight[position];
   }
-  for (std::int64_t p = 0; p < count; ++p) row[p] = static_cast<float>(weight[static_cast<std::size_t>(p)] / sum);
+  for (std::int64_t p = 0; p < count; ++p)
+    row[p] = static_cast<float>(weight[static_cast<std::size_t>(p)] / sum);
 }
 
 }  // namespace
@@ -78,7 +80,7 @@ RecordingOrigin SyntheticRun::origin() const {
     origin.prompt_ids.push_back(static_cast<std::int32_t>(i + 1));
     origin.prompt_strings.push_back(fmt::format("t{}", i));
   }
-  origin.prompt_strings[0] = "\xC3\xA9";  // é
+  origin.prompt_strings[0] = "\xC3\xA9";                            // é
   if (spec_.prompt_len > 2) origin.prompt_strings[1] = "\xF0\x9F";  // half an emoji
   return origin;
 }
@@ -124,7 +126,8 @@ std::vector<float> SyntheticRun::sparse_prob(int layer, std::int64_t step) const
   for (int head = 0; head < spec_.n_heads; ++head) {
     double sum = 0;
     const auto begin = read.position.begin() + head * read.width;
-    for (auto p = begin; p != begin + read.width; ++p) sum += prob[static_cast<std::size_t>(head * kv_len(step) + *p)];
+    for (auto p = begin; p != begin + read.width; ++p)
+      sum += prob[static_cast<std::size_t>(head * kv_len(step) + *p)];
     for (auto p = begin; p != begin + read.width; ++p) {
       weights.push_back(static_cast<float>(prob[static_cast<std::size_t>(head * kv_len(step) + *p)] / sum));
     }
@@ -143,7 +146,8 @@ std::vector<float> SyntheticRun::logits(std::int64_t step) const {
 std::vector<float> SyntheticRun::prefill_prob(int layer, std::int64_t row) const {
   std::vector<float> prob(static_cast<std::size_t>(spec_.n_heads * spec_.prompt_len), 0.0f);
   for (int head = 0; head < spec_.n_heads; ++head) {
-    fill_row(spec_.seed + 7, layer, static_cast<int>(row), head, row + 1, prob.data() + head * spec_.prompt_len);
+    fill_row(spec_.seed + 7, layer, static_cast<int>(row), head, row + 1,
+             prob.data() + head * spec_.prompt_len);
   }
   return prob;
 }
@@ -152,8 +156,9 @@ void SyntheticRun::feed_prefill(Recorder& recorder) const {
   const auto& rows = spec_.prefill_rows;
   const std::size_t half = (rows.size() + 1) / 2;  // two chunks, as a decoder would
   for (std::size_t begin = 0; begin < rows.size(); begin += half) {
-    const std::vector<std::int64_t> queries(rows.begin() + static_cast<std::ptrdiff_t>(begin),
-                                            rows.begin() + static_cast<std::ptrdiff_t>(std::min(begin + half, rows.size())));
+    const std::vector<std::int64_t> queries(
+        rows.begin() + static_cast<std::ptrdiff_t>(begin),
+        rows.begin() + static_cast<std::ptrdiff_t>(std::min(begin + half, rows.size())));
     for (int layer = 0; layer < n_layers(); ++layer) {
       std::vector<float> prob(static_cast<std::size_t>(spec_.n_heads * spec_.prompt_len) * queries.size());
       for (std::size_t q = 0; q < queries.size(); ++q) {
@@ -161,7 +166,8 @@ void SyntheticRun::feed_prefill(Recorder& recorder) const {
         for (int head = 0; head < spec_.n_heads; ++head) {
           const auto from = row.begin() + head * spec_.prompt_len;
           std::copy(from, from + spec_.prompt_len,
-                    prob.begin() + (head * std::ssize(queries) + static_cast<std::ptrdiff_t>(q)) * spec_.prompt_len);
+                    prob.begin() +
+                        (head * std::ssize(queries) + static_cast<std::ptrdiff_t>(q)) * spec_.prompt_len);
         }
       }
       recorder.on_prefill({layer, queries, prob.data(), spec_.prompt_len});
@@ -195,7 +201,8 @@ void SyntheticRun::feed_step(Recorder& recorder, std::int64_t step) const {
     recorder.on_layer(event);
   }
   const std::vector<float> scores = logits(step);
-  recorder.on_step({step, count, step == 0 ? static_cast<std::int32_t>(spec_.prompt_len) : generated_id(step - 1), scores,
+  recorder.on_step({step, count,
+                    step == 0 ? static_cast<std::int32_t>(spec_.prompt_len) : generated_id(step - 1), scores,
                     1.5f + static_cast<float>(step)});
   recorder.on_token(generated_id(step), fmt::format(" g{}", step));
 }

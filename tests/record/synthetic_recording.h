@@ -13,7 +13,8 @@ namespace tide::test {
 struct SyntheticSpec {
   std::filesystem::path path;
   int n_heads = 6, n_kv_heads = 3, head_dim = 8;
-  std::string placement = "FFS.";  ///< letters; one layer each. A sparse layer reads the last select layer's sets
+  std::string placement =
+      "FFS.";  ///< letters; one layer each. A sparse layer reads the last select layer's sets
   std::int64_t prompt_len = 20, steps = 10;
   std::int64_t max_steps = 0;  ///< 0: steps
   int budget = 8, n_sinks = 2;
