@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
   ModelOptions model;
+  std::string what;
   std::vector<std::string> policies = {"full"};
   std::int64_t length = 1024, steps = 32, rounds = 7;
   std::string peer = "none";
@@ -195,12 +196,12 @@ void run_decode(const Options& options) {
 void add_bench(CLI::App& root) {
   auto options = std::make_shared<Options>();
   CLI::App* bench = root.add_subcommand("bench", "Time the decoder, alone or beside a peer");
-  auto what = std::make_shared<std::string>();
-  bench->add_option("what", *what, "decode")->required()->check(CLI::IsMember({"decode"}));
+  const auto count = CLI::Range(std::int64_t{1}, std::int64_t{1} << 30);
+  bench->add_option("what", options->what, "decode")->required()->check(CLI::IsMember({"decode"}));
   bench->add_option("--policy", options->policies, "Policies to time; may be given again")->take_all()->capture_default_str();
-  bench->add_option("--length", options->length, "Prompt length in tokens")->check(CLI::PositiveNumber)->capture_default_str();
-  bench->add_option("--steps", options->steps, "Steps a round")->check(CLI::PositiveNumber)->capture_default_str();
-  bench->add_option("--rounds", options->rounds, "Interleaved rounds")->check(CLI::PositiveNumber)->capture_default_str();
+  bench->add_option("--length", options->length, "Prompt length in tokens")->check(count)->capture_default_str();
+  bench->add_option("--steps", options->steps, "Steps a round")->check(count)->capture_default_str();
+  bench->add_option("--rounds", options->rounds, "Interleaved rounds")->check(count)->capture_default_str();
   bench->add_option("--peer", options->peer, "Program timed beside ours")
       ->check(CLI::IsMember({"none", "llama.cpp"}))->capture_default_str();
   bench->add_option("--out", options->out, "JSON file for the result");

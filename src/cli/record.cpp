@@ -84,6 +84,8 @@ class Recording {
     fail_input("output {}: exists with another configuration; name another file or use --force", out.string());
   }
 
+  /// Facts of the recording; null when a signal cut it short. Then it keeps its .part name: under the
+  /// final one the same command would take it for finished.
   nlohmann::json run(const Job& job, const std::string& label) {
     const RecorderOptions recorder_options = recorder_options_of(job);
     const auto prompt_len = static_cast<std::int64_t>(job.ids.size());
@@ -105,6 +107,14 @@ class Recording {
           progress.update(sequence->step(), job.steps);
           return !recorder.at_cap();
         });
+    if (interrupted() && !result.ended && sequence->step() < job.steps) {
+      const std::string part = part_path(job.out).string();
+      fmt::print(stderr,
+                 "tidegauge: interrupted: {} of {} steps are in {}; `tidegauge inspect {} --recover FILE` keeps them, "
+                 "the same command starts anew\n",
+                 sequence->step(), job.steps, part, part);
+      return nullptr;
+    }
     recorder.finish();
     return facts(job, *prompt, *sequence, result, recorder.at_cap());
   }
@@ -191,8 +201,8 @@ void record_prompt(const Options& options, const std::string& config) {
   }
   if (options.out.has_parent_path()) fs::create_directories(options.out.parent_path());
   const auto ids = prompt_ids(options.prompt, recording.session().model->tokenizer(), options.model.raw);
-  tell(options, nlohmann::json::array(
-                    {recording.run({ids, options.prompt.steps, options.model.seed, options.out}, "record")}));
+  const auto file = recording.run({ids, options.prompt.steps, options.model.seed, options.out}, "record");
+  if (!file.is_null()) tell(options, nlohmann::json::array({file}));
 }
 
 void record_task(const Options& options, const std::string& config, bool steps_given) {
@@ -211,8 +221,9 @@ void record_task(const Options& options, const std::string& config, bool steps_g
     const fs::path out = options.out / (sample.id() + ".h5");
     if (recording.is_done(out)) continue;
     const std::int64_t steps = steps_given || sample.max_new_tokens == 0 ? options.prompt.steps : sample.max_new_tokens;
-    files.push_back(recording.run({sample.prompt_ids, steps, sample.random_seed(), out},
-                                  fmt::format("record {}/{}", i + 1, options.samples)));
+    const auto file = recording.run({sample.prompt_ids, steps, sample.random_seed(), out},
+                                    fmt::format("record {}/{}", i + 1, options.samples));
+    if (!file.is_null()) files.push_back(file);
   }
   tell(options, files);
 }
@@ -239,7 +250,7 @@ void add_recording_options(CLI::App& command, Options& options) {
   command.add_option("--compress", options.compress, "Chunk compression")
       ->check(CLI::IsMember({"none", "deflate"}))->capture_default_str()->group(group);
   command.add_option("--max-gb", options.max_gb, "Stop cleanly before a file grows past this, in GB; 0: no cap")
-      ->check(CLI::NonNegativeNumber)->capture_default_str()->group(group);
+      ->check(CLI::Range(0.0, 1e6))->capture_default_str()->group(group);
   command.add_flag("--force", options.force, "Replace what is there")->group(group);
   command.add_flag("--json", options.json, "Result as JSON on stdout")->group(group);
 }
@@ -250,7 +261,7 @@ void add_task_options(CLI::App& command, Options& options) {
   command.add_option("--samples", options.samples, "Samples")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))->capture_default_str()->group(group);
   command.add_option("--length", options.length, "Prompt length in tokens")
-      ->check(CLI::PositiveNumber)->capture_default_str()->group(group);
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))->capture_default_str()->group(group);
   command.add_option("--depths", options.depths, "Depths of the evidence, 0.1+0.5+0.9, taken in turn")
       ->capture_default_str()->group(group);
   command.add_option("--text", options.text, "Running text; left out: the King James Bible")->group(group);
