@@ -107,6 +107,13 @@ std::vector<std::string> notes(const Analysis& analysis) {
         "The head map was made from the recordings it is measured on here; use --map to measure "
         "one made from other text.");
   }
+  const Exclusion& left_out = analysis.options.map_excluded;
+  if (analysis.made_map && (left_out.sinks > 0 || left_out.recent > 0)) {
+    out.push_back(
+        fmt::format("The head map leaves out {} sinks and {} recent positions: use it with a policy that "
+                    "reads them anyway (sinks={},recent={}), or make one that counts them.",
+                    left_out.sinks, left_out.recent, left_out.sinks, left_out.recent));
+  }
   if (in_maps < 2) out.push_back("One recording counts towards the maps: there are no intervals by sample.");
   if (static_cast<std::size_t>(in_maps) < analysis.samples.size()) {
     out.push_back(
