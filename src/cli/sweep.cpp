@@ -95,15 +95,25 @@ void print_plan(const SweepPlan& plan, const SweepEstimate& estimate, bool json)
       estimate.row_step_ms, plan.config.batch, estimate.row_steps);
 }
 
-/// The run's folder: config.toml and machine.json. Rows of another configuration are removed (--force allowed
-/// it).
+/// Takes away what another run left in the folder: --force allowed it.
+void remove_old_run(const std::filesystem::path& folder) {
+  for (const char* rows : {"results.csv", "latency.csv"}) std::filesystem::remove(folder / rows);
+  const auto config = folder / "config.toml";
+  if (!std::filesystem::exists(config) || !read_text(config).starts_with("# tidegauge sweep")) return;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto kind = entry.path().extension();
+    const bool is_output =
+        kind == ".csv" || kind == ".png" || kind == ".svg" || kind == ".html" || kind == ".json";
+    if (entry.is_regular_file() && is_output) std::filesystem::remove(entry.path());
+  }
+}
+
+/// The run's folder: config.toml and machine.json, and nothing of another configuration.
 void open_folder(const Options& options, const std::string& config_toml, int n_threads) {
   const auto config = options.out / "config.toml";
   const bool resumes = std::filesystem::exists(config) && read_text(config) == config_toml;
+  if (options.force && !resumes) remove_old_run(options.out);
   prepare_output_folder(options.out, config_toml, options.force);
-  if (!resumes) {
-    for (const char* name : {"results.csv", "latency.csv"}) std::filesystem::remove(options.out / name);
-  }
   write_text_atomically(options.out / "machine.json", machine_facts(n_threads).dump(2) + "\n");
 }
 

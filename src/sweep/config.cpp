@@ -3,7 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <sstream>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -237,38 +237,6 @@ std::vector<std::string> expand_spec(const std::string& spec) {
     at = end + 1;
   }
   return specs;
-}
-
-std::string to_toml(const SweepConfig& config) {
-  toml::table table;
-  const auto list = [](const auto& values) {
-    toml::array array;
-    for (const auto& value : values) array.push_back(value);
-    return array;
-  };
-  if (!config.model.empty()) table.insert("model", config.model);
-  table.insert("model_sha256", config.model_sha256);
-  table.insert("dtype", config.dtype);
-  table.insert("kv_dtype", config.kv_dtype);
-  table.insert("device", config.device);
-  table.insert("raw", config.raw);
-  table.insert("tasks", list(config.tasks));
-  table.insert("lengths", list(config.lengths));
-  table.insert("depths", list(config.depths));
-  table.insert("samples", config.samples);
-  table.insert("seeds", list(config.seeds));
-  if (!config.text.empty()) table.insert("text", config.text);
-  table.insert("policies", list(config.policies));
-  table.insert("new_tokens", config.new_tokens);
-  table.insert("batch", config.batch);
-  table.insert("latency_steps", config.latency_steps);
-  table.insert("latency_lengths", list(config.latency_lengths));
-  toml::table files;
-  for (const auto& [file, digest] : config.files) files.insert(file, digest);
-  if (!files.empty()) table.insert("files", files);
-  std::ostringstream out;
-  out << "# tidegauge sweep\n" << table << "\n";
-  return out.str();
 }
 
 }  // namespace tide

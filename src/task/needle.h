@@ -15,8 +15,9 @@ std::span<const std::string_view> needle_cities();
 std::string needle_sentence(std::string_view city, std::string_view number);
 
 /// The prompt: an introduction, the text with the needle at the sentence end nearest to the depth, the
-/// question; through the chat template with a prefix of the answer. 32 new tokens; correct when the
-/// number is a substring of them.
+/// question; through the chat template, with "The special magic number for CITY is:" as the beginning of
+/// the answer. 32 new tokens; correct when the number is a substring of them. In this wording
+/// SmolLM2-135M-Instruct under full attention answers 23 of 24 at 1 K tokens, 8 of 8 at 2 K and at 4 K.
 class NeedleTask final : public Task {
  public:
   NeedleTask(std::shared_ptr<const TextSource> text, bool raw, const Tokenizer& tokenizer);

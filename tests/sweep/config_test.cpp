@@ -94,6 +94,7 @@ TEST(SweepConfig, TheResolvedConfigReadsBackTheSame) {
   const std::string text = to_toml(config);
   EXPECT_EQ(to_toml(load(text)), text);
   EXPECT_THAT(text, HasSubstr("tidal:budget=64"));
+  EXPECT_THAT(text, HasSubstr("depths = [0.1, 0.3, 0.5, 0.7, 0.9]\n"));
 }
 
 }  // namespace
