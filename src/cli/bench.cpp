@@ -27,7 +27,7 @@ struct Options {
   std::string what;
   std::vector<std::string> policies = {"full"};
   std::int64_t length = 1024, steps = 32, rounds = 7;
-  std::string what, peer = "none";
+  std::string peer = "none";
   std::filesystem::path out;
   bool json = false;
 };
