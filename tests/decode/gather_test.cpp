@@ -104,10 +104,16 @@ TEST_P(Gather, EqualsMaskedDenseAttention) {
   EXPECT_EQ(compared, 2 * kSteps);
 }
 
+constexpr const char* kDTypeNames[] = {"fp32", "f16", "bf16"};
+
 INSTANTIATE_TEST_SUITE_P(Budgets, Gather,
                          ::testing::Combine(::testing::Values(1, 21, 97, 400),
                                             ::testing::Values("head", "group", "all"),
-                                            ::testing::Values(DType::f32, DType::f16, DType::bf16)));
+                                            ::testing::Values(DType::f32, DType::f16, DType::bf16)),
+                         [](const auto& test) {
+                           return fmt::format("{}_{}_{}", std::get<0>(test.param), std::get<1>(test.param),
+                                              kDTypeNames[static_cast<int>(std::get<2>(test.param))]);
+                         });
 
 class GenerousBudget : public ::testing::TestWithParam<std::string> {};
 
