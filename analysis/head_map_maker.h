@@ -30,7 +30,10 @@ class HeadMapMaker {
   double mean_mass(int src, int dst, int src_head, int dst_head) const;
 
  private:
-  std::size_t pair(int src, int dst) const { return static_cast<std::size_t>(src * n_layers_ + dst); }
+  std::size_t pair(int src, int dst) const {
+    return static_cast<std::size_t>(src) * static_cast<std::size_t>(n_layers_) +
+           static_cast<std::size_t>(dst);
+  }
 
   int k_, n_layers_, n_rows_;
   std::vector<Eigen::MatrixXd>

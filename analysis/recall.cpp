@@ -21,8 +21,8 @@ void prefix_mass(const double* prob, std::span<const std::int32_t> positions, co
 RecallMeter::RecallMeter(std::vector<int> k_list, int n_layers, int n_rows, HeadMap map)
     : intersection_(std::move(k_list)), map_(std::move(map)) {
   if (map_.n_layers != n_layers || map_.n_heads != n_rows) {
-    fail_input("head map of {} layers and {} heads: expected {} layers and {} heads", map.n_layers,
-               map.n_heads, n_layers, n_rows);
+    fail_input("head map of {} layers and {} heads: expected {} layers and {} heads", map_.n_layers,
+               map_.n_heads, n_layers, n_rows);
   }
   for (auto* matrices : {&recall_[0], &recall_[1], &mass_[0], &mass_[1]}) {
     matrices->assign(intersection_.k_list().size(), SampleMatrix(n_layers, n_layers));

@@ -74,7 +74,7 @@ std::string plotly_element(const std::filesystem::path& out_html, PlotlyPlace pl
 
 std::filesystem::path plotly_path() {
   const char* chosen = std::getenv("TIDEGAUGE_PLOTLY");
-  const std::filesystem::path path = chosen && *chosen ? chosen : TIDEGAUGE_PLOTLY_PATH;
+  std::filesystem::path path = chosen && *chosen ? chosen : TIDEGAUGE_PLOTLY_PATH;
   if (!std::filesystem::is_regular_file(path)) {
     fail_input(
         "{}: no such file; expected plotly.min.js (PyPI wheel plotly; TIDEGAUGE_PLOTLY names another place)",
