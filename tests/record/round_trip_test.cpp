@@ -2,14 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
+#include <span>
 
-#include "base/file.h"
 #include "base/float16.h"
+#include "record/h5.h"
 #include "record/inspect.h"
 #include "record/reader.h"
 #include "record_helpers.h"
@@ -65,19 +66,94 @@ TEST(Recorder, KeepsEveryMapOfEveryLayerAndStep) {
   }
 }
 
+/// New memory is filled with rubbish while this lives, so that what is left unwritten shows.
+class DirtyMemory {
+ public:
+  DirtyMemory() { ::mallopt(M_PERTURB, 0x5a); }
+  ~DirtyMemory() { ::mallopt(M_PERTURB, 0); }
+};
+
 TEST(Recorder, KeepsMapsWiderThanOneChunk) {
+  const DirtyMemory dirty;
   const TempFolder folder;
   SyntheticSpec spec;
   spec.path = folder / "run.h5";
-  spec.prompt_len = 4090;  // rows pass the chunk width of 4096 in the middle of a block
-  spec.steps = 12;
-  spec.max_steps = 5000;
+  spec.prompt_len = 3020;
+  spec.steps = 40;
+  spec.max_steps = 6070;  // 9089 positions in three chunks of 3030: rows enter the second inside a block
   spec.compression = Compression::deflate;
   write_synthetic(spec);
   const RecordingReader reader(spec.path);
-  EXPECT_EQ(reader.info().max_kv_len, 4101);
+  EXPECT_EQ(reader.info().max_kv_len, 3059);
   expect_same_maps(SyntheticRun(spec), reader);
   EXPECT_EQ(inspect_recording(spec.path).verdict(), "");
+}
+
+TEST(Recorder, FillsTheLastChunkWithZeros) {
+  const DirtyMemory dirty;
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.steps = 3;
+  spec.max_steps = 10;
+  write_synthetic(spec);
+  const h5::Handle file = h5::open_for_reading(spec.path.string());
+  const h5::Handle data(H5Dopen2(file.get(), "/layers/00/prob", H5P_DEFAULT));
+  std::vector<std::uint16_t> chunk(10 * 6 * 29, 1);
+  const hsize_t at[3] = {0, 0, 0};
+  std::uint32_t mask = 0;
+  ASSERT_GE(H5Dread_chunk(data.get(), H5P_DEFAULT, at, &mask, chunk.data()), 0);
+  EXPECT_THAT(std::span(chunk).subspan(3 * 6 * 29), Each(0));
+}
+
+TEST(Recorder, KeepsMapsTooSmallToShrink) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.placement = "F";
+  spec.n_heads = spec.n_kv_heads = 1;
+  spec.prompt_len = 2;
+  spec.steps = 1;
+  spec.compression = Compression::deflate;
+  write_synthetic(spec);
+  expect_same_maps(SyntheticRun(spec), RecordingReader(spec.path));
+}
+
+TEST(Recorder, LosesNoStepWhenTheWriterIsSlower) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.placement = "F";
+  spec.prompt_len = 4000;
+  spec.steps = 600;
+  spec.compression = Compression::deflate;  // the decoder's side is a copy, the writer's is not
+  const SyntheticRun run(spec);
+  std::vector<float> prob = run.full_prob(0, spec.steps - 1);
+  const std::int64_t stride = run.kv_len(spec.steps - 1);
+  const std::vector<std::int32_t> rows(3, 1);
+  const std::vector<float> logits(10);
+  Recorder recorder(run.options(), run.origin(), spec.steps);
+  for (std::int64_t step = 0; step < spec.steps; ++step) {
+    prob[7] = static_cast<float>(step) / 1024.0f;  // exact in float16
+    LayerEvent event{};
+    event.step = step;
+    event.kv_len = run.kv_len(step);
+    event.prob = prob.data();
+    event.prob_stride = stride;
+    event.rows_read = rows;
+    recorder.on_layer(event);
+    recorder.on_step({step, event.kv_len, 1, logits, 0.0f});
+    recorder.on_token(static_cast<std::int32_t>(step), "x");
+  }
+  recorder.finish();
+  const RecordingReader reader(spec.path);
+  ASSERT_EQ(reader.info().committed_steps, spec.steps);
+  std::vector<float> read;
+  for (std::int64_t step = 0; step < spec.steps; ++step) {
+    reader.read_prob(0, step, false, read);
+    ASSERT_EQ(read[7], static_cast<float>(step) / 1024.0f);
+    ASSERT_EQ(reader.generated_ids()[static_cast<std::size_t>(step)], step);
+  }
 }
 
 TEST(Recorder, KeepsTokensStepsAndAttributes) {
