@@ -167,7 +167,7 @@ namespace {
 
 std::string little(std::uint64_t value, int size) {
   std::string text;
-  for (int i = 0; i < size; ++i) text += static_cast<char>(value >> (8 * i) & 0xff);
+  for (int i = 0; i < size; ++i, value >>= 8) text += static_cast<char>(value & 0xff);
   return text;
 }
 
