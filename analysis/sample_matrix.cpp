@@ -40,7 +40,8 @@ Eigen::MatrixXd SampleMatrix::sample_mean(int sample) const {
 
 std::vector<double> SampleMatrix::cell(Eigen::Index row, Eigen::Index column) const {
   std::vector<double> values(sum_.size());
-  for (std::size_t s = 0; s < sum_.size(); ++s) values[s] = ratio(sum_[s](row, column), count_[s](row, column));
+  for (std::size_t s = 0; s < sum_.size(); ++s)
+    values[s] = ratio(sum_[s](row, column), count_[s](row, column));
   return values;
 }
 

@@ -19,7 +19,7 @@ struct RmsNorm {
 
 /// Rotates head vectors in place, half-split pairs (i, i + head_dim / 2), RoFormer (arXiv 2104.09864).
 struct Rope {
-  float* x;            ///< [n_heads, head_dim] of one row
+  float* x;             ///< [n_heads, head_dim] of one row
   const float* cosine;  ///< [head_dim / 2] at the row's position
   const float* sine;    ///< [head_dim / 2]
   std::int32_t n_heads;

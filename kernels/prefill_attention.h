@@ -20,7 +20,7 @@ struct PrefillAttention {
   std::int64_t first;
   std::int64_t n_rows;
   std::int32_t n_heads;
-  float* out;      ///< [n_rows, n_heads * head_dim]
+  float* out;          ///< [n_rows, n_heads * head_dim]
   bool low_precision;  ///< products may round their factors to bf16 (sums stay fp32)
 };
 

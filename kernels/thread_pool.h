@@ -22,9 +22,8 @@ class ThreadPool {
   /// all are done. The first exception a task throws is rethrown here.
   template <typename Task>
   void run(std::int64_t n_tasks, const Task& task) {
-    run_erased(n_tasks, &task, [](const void* context, std::int64_t index) {
-      (*static_cast<const Task*>(context))(index);
-    });
+    run_erased(n_tasks, &task,
+               [](const void* context, std::int64_t index) { (*static_cast<const Task*>(context))(index); });
   }
 
  private:

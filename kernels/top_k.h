@@ -15,7 +15,8 @@ struct TopK {
   float* top_value;     ///< [k] or null
 };
 
-/// Sums over a set's heads of post-softmax probabilities: pooled[i] = sum_h exp(score[h, i] - log_sum_exp[h]).
+/// Sums over a set's heads of post-softmax probabilities: pooled[i] = sum_h exp(score[h, i] -
+/// log_sum_exp[h]).
 struct PooledProb {
   const float* score;        ///< [n_heads, stride]
   const float* log_sum_exp;  ///< [n_heads]

@@ -15,8 +15,9 @@ void prefill_attention(const PrefillAttention& args, ThreadPool& pool) {
     KvView kv = args.kv;
     kv.segment[0].count = std::min(kv.segment[0].count, kv_len);
     kv.segment[1].count = std::min(kv.segment[1].count, kv_len - kv.segment[0].count);
-    const FullAttentionRow row{args.query + r * args.query_stride, kv, score.data(), kv_len, log_sum_exp.data(),
-                               args.out + r * args.n_heads * kv.head_dim};
+    const FullAttentionRow row{
+        args.query + r * args.query_stride,       kv, score.data(), kv_len, log_sum_exp.data(),
+        args.out + r * args.n_heads * kv.head_dim};
     full_attention({&row, 1}, args.n_heads, pool);
   }
 }

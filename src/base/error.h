@@ -1,11 +1,11 @@
 #pragma once
 // The two ways in which work fails. The command line maps them to exit codes (contracts: 2 and 1).
 
+#include <fmt/format.h>
+
 #include <stdexcept>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace tide {
 

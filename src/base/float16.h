@@ -7,9 +7,7 @@
 namespace tide {
 
 /// IEEE binary16 -> float, exact.
-inline float half_to_float(std::uint16_t half) {
-  return static_cast<float>(std::bit_cast<_Float16>(half));
-}
+inline float half_to_float(std::uint16_t half) { return static_cast<float>(std::bit_cast<_Float16>(half)); }
 
 /// float -> IEEE binary16, round to nearest even, overflow to infinity.
 inline std::uint16_t float_to_half(float value) {

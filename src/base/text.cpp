@@ -96,7 +96,8 @@ std::vector<std::int64_t> parse_index_list(std::string_view text, std::int64_t l
     const long long last = dash == std::string::npos ? first : parse_integer(piece.substr(dash + 1), what);
     if (last < first) fail_input("{}: range {} runs backwards", what, piece);
     for (const long long end : {first, last}) {
-      if (end < 0 || end >= limit) fail_input("{}: {} {} is not there, expected 0 to {}", what, noun, end, limit - 1);
+      if (end < 0 || end >= limit)
+        fail_input("{}: {} {} is not there, expected 0 to {}", what, noun, end, limit - 1);
     }
     for (long long index = first; index <= last; ++index) indices.push_back(index);
   }

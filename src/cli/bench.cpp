@@ -71,7 +71,8 @@ double read_gb_per_s(int n_threads) {
 }
 
 Figures time_policy(Decoder& decoder, const std::shared_ptr<const Prompt>& prompt,
-                    const std::shared_ptr<const AttentionPolicy>& policy, std::int64_t steps, Figures figures) {
+                    const std::shared_ptr<const AttentionPolicy>& policy, std::int64_t steps,
+                    Figures figures) {
   const auto sequence = decoder.fork(prompt, policy, steps + 2);
   Sequence* row = sequence.get();
   std::int32_t fed = prompt->ids.back();
@@ -92,11 +93,14 @@ Figures time_policy(Decoder& decoder, const std::shared_ptr<const Prompt>& promp
 class Peer {
  public:
   Peer(const Options& options, const Decoder& decoder, const Prompt& prompt)
-      : child_({TIDEGAUGE_PYTHON, TIDEGAUGE_PEERS "/llama_cpp_decode.py", "--model", decoder.model().path().string(),
-                "--cache", (std::filesystem::temp_directory_path() / "tidegauge-peer").string(), "--n-ctx",
-                std::to_string(options.length + options.steps + 64), "--threads", std::to_string(decoder.n_threads())}) {
+      : child_({TIDEGAUGE_PYTHON, TIDEGAUGE_PEERS "/llama_cpp_decode.py", "--model",
+                decoder.model().path().string(), "--cache",
+                (std::filesystem::temp_directory_path() / "tidegauge-peer").string(), "--n-ctx",
+                std::to_string(options.length + options.steps + 64), "--threads",
+                std::to_string(decoder.n_threads())}) {
     const auto hello = nlohmann::json::parse(child_.receive());
-    name_ = fmt::format("{} {} bf16", hello.at("peer").get<std::string>(), hello.at("bindings").get<std::string>());
+    name_ = fmt::format("{} {} bf16", hello.at("peer").get<std::string>(),
+                        hello.at("bindings").get<std::string>());
     std::string line = "prefill";
     for (std::size_t i = 0; i + 1 < prompt.ids.size(); ++i) line += ' ' + std::to_string(prompt.ids[i]);
     child_.send(line);
@@ -138,14 +142,17 @@ nlohmann::json summary_of(const Figures& figures, const std::vector<double>& pee
 }
 
 void tell(const nlohmann::json& result) {
-  std::printf("decode at %lld tokens, %d threads, machine reads %.1f GB/s\n", result.at("length").get<long long>(),
-              result.at("machine").at("threads").get<int>(), result.at("read_gb_per_s").get<double>());
+  std::printf("decode at %lld tokens, %d threads, machine reads %.1f GB/s\n",
+              result.at("length").get<long long>(), result.at("machine").at("threads").get<int>(),
+              result.at("read_gb_per_s").get<double>());
   for (const auto& row : result.at("rows")) {
     std::printf("  %8.2f ms/token (%.2f to %.2f)  %s", row.at("median_ms").get<double>(),
                 row.at("min_ms").get<double>(), row.at("max_ms").get<double>(),
                 row.at("name").get<std::string>().c_str());
-    if (row.contains("gb_per_s_derived")) std::printf("  %.1f GB/s", row.at("gb_per_s_derived").get<double>());
-    if (row.contains("ratio_to_peer")) std::printf("  %.2f x the peer's time", row.at("ratio_to_peer").get<double>());
+    if (row.contains("gb_per_s_derived"))
+      std::printf("  %.1f GB/s", row.at("gb_per_s_derived").get<double>());
+    if (row.contains("ratio_to_peer"))
+      std::printf("  %.2f x the peer's time", row.at("ratio_to_peer").get<double>());
     std::printf("\n");
   }
 }
@@ -154,7 +161,8 @@ void run_decode(const Options& options) {
   const Session session = open_session(options.model);
   Decoder& decoder = *session.decoder;
   const auto task = make_task("text", {}, session.model->tokenizer());
-  const auto prompt = decoder.prefill(task->sample({options.length, std::nullopt, 0, options.model.seed}).prompt_ids);
+  const auto prompt =
+      decoder.prefill(task->sample({options.length, std::nullopt, 0, options.model.seed}).prompt_ids);
   std::vector<std::shared_ptr<const AttentionPolicy>> policies;
   std::vector<Figures> figures;
   for (const std::string& spec : options.policies) {
@@ -173,10 +181,15 @@ void run_decode(const Options& options) {
     progress.update(round + 1, options.rounds);
   }
   const double bandwidth = read_gb_per_s(decoder.n_threads());
-  nlohmann::json result = {{"what", "decode"}, {"length", options.length}, {"steps", options.steps},
-                           {"dtype", options.model.dtype}, {"kv_dtype", options.model.kv_dtype},
-                           {"model", session.model->config().name}, {"read_gb_per_s", bandwidth},
-                           {"prefill_ms", prompt->prefill_ms}, {"machine", machine_facts(decoder.n_threads())},
+  nlohmann::json result = {{"what", "decode"},
+                           {"length", options.length},
+                           {"steps", options.steps},
+                           {"dtype", options.model.dtype},
+                           {"kv_dtype", options.model.kv_dtype},
+                           {"model", session.model->config().name},
+                           {"read_gb_per_s", bandwidth},
+                           {"prefill_ms", prompt->prefill_ms},
+                           {"machine", machine_facts(decoder.n_threads())},
                            {"rows", nlohmann::json::array()}};
   for (const Figures& row : figures) result["rows"].push_back(summary_of(row, peer_ms, bandwidth));
   if (peer) {
@@ -198,12 +211,17 @@ void add_bench(CLI::App& root) {
   CLI::App* bench = root.add_subcommand("bench", "Time the decoder, alone or beside a peer");
   const auto count = CLI::Range(std::int64_t{1}, std::int64_t{1} << 30);
   bench->add_option("what", options->what, "decode")->required()->check(CLI::IsMember({"decode"}));
-  bench->add_option("--policy", options->policies, "Policies to time; may be given again")->take_all()->capture_default_str();
-  bench->add_option("--length", options->length, "Prompt length in tokens")->check(count)->capture_default_str();
+  bench->add_option("--policy", options->policies, "Policies to time; may be given again")
+      ->take_all()
+      ->capture_default_str();
+  bench->add_option("--length", options->length, "Prompt length in tokens")
+      ->check(count)
+      ->capture_default_str();
   bench->add_option("--steps", options->steps, "Steps a round")->check(count)->capture_default_str();
   bench->add_option("--rounds", options->rounds, "Interleaved rounds")->check(count)->capture_default_str();
   bench->add_option("--peer", options->peer, "Program timed beside ours")
-      ->check(CLI::IsMember({"none", "llama.cpp"}))->capture_default_str();
+      ->check(CLI::IsMember({"none", "llama.cpp"}))
+      ->capture_default_str();
   bench->add_option("--out", options->out, "JSON file for the result");
   bench->add_flag("--json", options->json, "Result as JSON on stdout");
   add_model_options(*bench, options->model);

@@ -35,7 +35,8 @@ kernels::DType kv_dtype_of(const std::string& name) {
 std::filesystem::path default_model() {
   if (const char* named = std::getenv("TIDEGAUGE_MODEL"); named != nullptr && *named != '\0') return named;
   const std::string installed = TIDEGAUGE_DEFAULT_MODEL;
-  if (installed.empty()) fail_input("model: no default model is installed; name one with --model or run `make setup`");
+  if (installed.empty())
+    fail_input("model: no default model is installed; name one with --model or run `make setup`");
   return installed;
 }
 
@@ -52,16 +53,27 @@ std::string clock_text(double seconds) {
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
   const auto group = "Model";
-  command.add_option("--model", options.model, "Checkpoint; left out: the installed default model")->group(group);
+  command.add_option("--model", options.model, "Checkpoint; left out: the installed default model")
+      ->group(group);
   command.add_option("--dtype", options.dtype, "Weights in memory")
-      ->check(CLI::IsMember({"bf16", "fp32"}))->capture_default_str()->group(group);
+      ->check(CLI::IsMember({"bf16", "fp32"}))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--kv-dtype", options.kv_dtype, "KV cache")
-      ->check(CLI::IsMember({"bf16", "f16", "fp32"}))->capture_default_str()->group(group);
+      ->check(CLI::IsMember({"bf16", "f16", "fp32"}))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--threads", options.threads, "Threads; 0: one a core")
-      ->check(CLI::Range(0, 4096))->capture_default_str()->group(group);
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--device", options.device, "Where to run")
-      ->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str()->group(group);
-  command.add_option("--seed", options.seed, "Seed of everything random")->capture_default_str()->group(group);
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--seed", options.seed, "Seed of everything random")
+      ->capture_default_str()
+      ->group(group);
   command.add_flag("--raw", options.raw, "The prompt as it is, without the chat template")->group(group);
 }
 
@@ -123,10 +135,12 @@ void prepare_output_folder(const std::filesystem::path& folder, const std::strin
   const auto config = folder / "config.toml";
   if (!force && !std::filesystem::is_empty(folder)) {
     if (!std::filesystem::exists(config)) {
-      fail_input("output {}: is not empty and has no config.toml; name another folder or use --force", folder.string());
+      fail_input("output {}: is not empty and has no config.toml; name another folder or use --force",
+                 folder.string());
     }
     if (read_text(config) != config_toml) {
-      fail_input("output {}: holds a run with another configuration; name another folder or use --force", folder.string());
+      fail_input("output {}: holds a run with another configuration; name another folder or use --force",
+                 folder.string());
     }
   }
   write_text_atomically(config, config_toml);

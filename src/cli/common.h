@@ -1,14 +1,13 @@
 #pragma once
 // What subcommands share: the model options, progress at a terminal, JSON on stdout, interruption.
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "decode/decoder.h"
 #include "model/model.h"

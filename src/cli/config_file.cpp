@@ -132,7 +132,8 @@ void check_words(const CLI::App& root, const std::vector<std::string>& arguments
     for (const CLI::App* known : root.get_subcommands([](const CLI::App*) { return true; })) {
       names.push_back(known->get_name());
     }
-    fail_input("command '{}' is unknown; the nearest is '{}'", arguments.front(), nearest(arguments.front(), names));
+    fail_input("command '{}' is unknown; the nearest is '{}'", arguments.front(),
+               nearest(arguments.front(), names));
   }
   std::vector<std::string> names;
   for (const CLI::Option* option : command->get_options()) {
@@ -140,8 +141,10 @@ void check_words(const CLI::App& root, const std::vector<std::string>& arguments
   }
   for (const std::string& argument : arguments) {
     const std::string name = argument.substr(0, argument.find('='));
-    if (!name.starts_with("--") || name == "--" || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    fail_input("{}: option '{}' is unknown; the nearest is '{}'", command->get_name(), name, nearest(name, names));
+    if (!name.starts_with("--") || name == "--" || std::find(names.begin(), names.end(), name) != names.end())
+      continue;
+    fail_input("{}: option '{}' is unknown; the nearest is '{}'", command->get_name(), name,
+               nearest(name, names));
   }
 }
 
@@ -179,7 +182,9 @@ std::string resolved_config(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     if (option->get_lnames().empty()) continue;
     const std::string name = option->get_lnames().front();
-    if (name == "help" || name == "version" || name == "config" || name == "set" || name == "force" || name == "json") continue;
+    if (name == "help" || name == "version" || name == "config" || name == "set" || name == "force" ||
+        name == "json")
+      continue;
     if (option->get_expected_max() == 0) {
       text += fmt::format("{} = {}\n", name, option->count() > 0 ? "true" : "false");
       continue;

@@ -1,10 +1,9 @@
 #pragma once
 // `--config FILE.toml` and `--set key=value`, for every command whose options are plain.
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 namespace tide::cli {
 

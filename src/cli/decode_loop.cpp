@@ -11,14 +11,22 @@ namespace tide::cli {
 void add_prompt_options(CLI::App& command, PromptOptions& options) {
   command.add_option("--prompt", options.prompt, "The prompt's text");
   command.add_option("--prompt-file", options.prompt_file, "A file with the prompt's text");
-  command.add_option("--policy", options.policy, "name:key=value,… of the sparse-attention method")->capture_default_str();
+  command.add_option("--policy", options.policy, "name:key=value,… of the sparse-attention method")
+      ->capture_default_str();
   command.add_option("--steps", options.steps, "Tokens to decode at most")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))->capture_default_str();
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->capture_default_str();
   command.add_flag("--ignore-eos", options.ignore_eos, "Go on after the end-of-text token");
   const auto group = "Sampling";
-  command.add_option("--temperature", options.sampling.temperature, "0: greedy")->capture_default_str()->group(group);
-  command.add_option("--top-p", options.sampling.top_p, "Share of probability kept")->capture_default_str()->group(group);
-  command.add_option("--top-k", options.sampling.top_k, "Tokens kept; 0: all")->capture_default_str()->group(group);
+  command.add_option("--temperature", options.sampling.temperature, "0: greedy")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--top-p", options.sampling.top_p, "Share of probability kept")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--top-k", options.sampling.top_k, "Tokens kept; 0: all")
+      ->capture_default_str()
+      ->group(group);
 }
 
 std::vector<std::int32_t> prompt_ids(const PromptOptions& options, const Tokenizer& tokenizer, bool raw) {
@@ -32,8 +40,9 @@ std::vector<std::int32_t> prompt_ids(const PromptOptions& options, const Tokeniz
   return tokenizer.encode_chat({&message, 1});
 }
 
-DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& prompt, const PromptOptions& options,
-                         std::uint64_t seed, const std::function<bool(std::int32_t)>& on_token) {
+DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& prompt,
+                         const PromptOptions& options, std::uint64_t seed,
+                         const std::function<bool(std::int32_t)>& on_token) {
   Sampler sampler(options.sampling, seed);
   const std::int32_t eos = decoder.model().tokenizer().eos_id();
   DecodeResult result;
@@ -48,7 +57,8 @@ DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& pro
     result.ended = fed == eos && !options.ignore_eos;
     if (result.ended || !go_on) break;
   }
-  result.decode_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  result.decode_ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return result;
 }
 

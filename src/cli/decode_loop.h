@@ -1,12 +1,11 @@
 #pragma once
 // Decoding one sequence from the command line: sampling, stop tokens, interruption.
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "decode/decoder.h"
 #include "decode/sampler.h"
@@ -36,7 +35,8 @@ struct DecodeResult {
 };
 
 /// Decodes at most `options.steps` tokens. `on_token` gets each id and may ask to stop by returning false.
-DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& prompt, const PromptOptions& options,
-                         std::uint64_t seed, const std::function<bool(std::int32_t)>& on_token);
+DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& prompt,
+                         const PromptOptions& options, std::uint64_t seed,
+                         const std::function<bool(std::int32_t)>& on_token);
 
 }  // namespace tide::cli

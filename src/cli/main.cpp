@@ -1,7 +1,6 @@
 // tidegauge: the command line. Errors become exit codes here and nowhere else.
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <exception>

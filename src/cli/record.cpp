@@ -53,7 +53,8 @@ void set_maps(const std::string& text, RecorderOptions& recorder) {
 std::vector<std::int64_t> parse_rows(const std::string& text, std::int64_t prefilled) {
   if (text.empty()) return {};
   if (!text.starts_with("last:")) return parse_index_list(text, prefilled, "--prefill-rows", "position");
-  const std::int64_t count = std::min<std::int64_t>(parse_integer(text.substr(5), "--prefill-rows last"), prefilled);
+  const std::int64_t count =
+      std::min<std::int64_t>(parse_integer(text.substr(5), "--prefill-rows last"), prefilled);
   if (count < 1) fail_input("--prefill-rows {}: expected at least 1 row", text);
   std::vector<std::int64_t> rows;
   for (std::int64_t row = prefilled - count; row < prefilled; ++row) rows.push_back(row);
@@ -71,7 +72,9 @@ struct Job {
 class Recording {
  public:
   Recording(const Options& options, std::string config)
-      : options_(options), config_(std::move(config)), session_(open_session(options.model)),
+      : options_(options),
+        config_(std::move(config)),
+        session_(open_session(options.model)),
         policy_(bind_policy(options.prompt.policy, *session_.model)) {}
 
   const Session& session() const { return session_; }
@@ -81,7 +84,8 @@ class Recording {
     if (!fs::exists(out) || options_.force) return false;
     const RecordingReader existing(out);
     if (existing.info().config_toml == config_ && existing.info().complete) return true;
-    fail_input("output {}: exists with another configuration; name another file or use --force", out.string());
+    fail_input("output {}: exists with another configuration; name another file or use --force",
+               out.string());
   }
 
   /// Facts of the recording; null when a signal cut it short. Then it keeps its .part name: under the
@@ -110,7 +114,8 @@ class Recording {
     if (interrupted() && !result.ended && sequence->step() < job.steps) {
       const std::string part = part_path(job.out).string();
       fmt::print(stderr,
-                 "tidegauge: interrupted: {} of {} steps are in {}; `tidegauge inspect {} --recover FILE` keeps them, "
+                 "tidegauge: interrupted: {} of {} steps are in {}; `tidegauge inspect {} --recover FILE` "
+                 "keeps them, "
                  "the same command starts anew\n",
                  sequence->step(), job.steps, part, part);
       return nullptr;
@@ -127,7 +132,8 @@ class Recording {
     set_maps(options_.maps, recorder);
     if (!options_.layers.empty()) {
       recorder.layers.assign(static_cast<std::size_t>(config.n_layers), false);
-      for (const std::int64_t layer : parse_index_list(options_.layers, config.n_layers, "--layers", "layer")) {
+      for (const std::int64_t layer :
+           parse_index_list(options_.layers, config.n_layers, "--layers", "layer")) {
         recorder.layers[static_cast<std::size_t>(layer)] = true;
       }
     }
@@ -147,18 +153,20 @@ class Recording {
     origin.config_toml = config_;
     origin.seed = job.seed;
     origin.prompt_ids = job.ids;
-    for (const std::int32_t id : job.ids) origin.prompt_strings.push_back(session_.model->tokenizer().token_bytes(id));
+    for (const std::int32_t id : job.ids)
+      origin.prompt_strings.push_back(session_.model->tokenizer().token_bytes(id));
     return origin;
   }
 
   std::shared_ptr<const Prompt> prefill(const Job& job, Recorder& recorder) {
     Progress progress("prefill");
     const auto total = static_cast<std::int64_t>(job.ids.size()) - 1;
-    return session_.decoder->prefill(job.ids, &recorder, [&](std::int64_t done) { progress.update(done, total); });
+    return session_.decoder->prefill(job.ids, &recorder,
+                                     [&](std::int64_t done) { progress.update(done, total); });
   }
 
-  nlohmann::json facts(const Job& job, const Prompt& prompt, const Sequence& sequence, const DecodeResult& result,
-                       bool capped) const {
+  nlohmann::json facts(const Job& job, const Prompt& prompt, const Sequence& sequence,
+                       const DecodeResult& result, bool capped) const {
     const ModelConfig& config = session_.model->config();
     const double reads = static_cast<double>(sequence.step()) * config.n_layers * config.n_kv_heads;
     return {{"file", job.out.string()},
@@ -188,8 +196,9 @@ void tell(const Options& options, const nlohmann::json& files) {
   for (const auto& file : files) {
     std::printf("%s: %lld steps, %s, %.1f ms a token, %.0f rows read a layer and KV head%s\n",
                 file.at("file").get<std::string>().c_str(), file.at("steps").get<long long>(),
-                human_bytes(file.at("bytes").get<double>()).c_str(), file.at("decode_ms_per_token").get<double>(),
-                file.at("rows_read").get<double>(), file.at("capped").get<bool>() ? ", stopped at the cap" : "");
+                human_bytes(file.at("bytes").get<double>()).c_str(),
+                file.at("decode_ms_per_token").get<double>(), file.at("rows_read").get<double>(),
+                file.at("capped").get<bool>() ? ", stopped at the cap" : "");
   }
 }
 
@@ -207,12 +216,14 @@ void record_prompt(const Options& options, const std::string& config) {
 
 void record_task(const Options& options, const std::string& config, bool steps_given) {
   Recording recording(options, config);
-  const auto task = make_task(options.task, {options.text, options.model.raw}, recording.session().model->tokenizer());
+  const auto task =
+      make_task(options.task, {options.text, options.model.raw}, recording.session().model->tokenizer());
   prepare_output_folder(options.out, config, options.force);
   write_text_atomically(options.out / "machine.json",
                         machine_facts(recording.session().decoder->n_threads()).dump(2) + "\n");
   std::vector<double> depths;
-  for (const std::string& depth : split(options.depths, '+')) depths.push_back(parse_number(depth, "--depths"));
+  for (const std::string& depth : split(options.depths, '+'))
+    depths.push_back(parse_number(depth, "--depths"));
   nlohmann::json files = nlohmann::json::array();
   for (std::int64_t i = 0; i < options.samples && !interrupted(); ++i) {
     SampleSpec spec{options.length, std::nullopt, i, options.model.seed};
@@ -220,7 +231,8 @@ void record_task(const Options& options, const std::string& config, bool steps_g
     const Sample sample = task->sample(spec);
     const fs::path out = options.out / (sample.id() + ".h5");
     if (recording.is_done(out)) continue;
-    const std::int64_t steps = steps_given || sample.max_new_tokens == 0 ? options.prompt.steps : sample.max_new_tokens;
+    const std::int64_t steps =
+        steps_given || sample.max_new_tokens == 0 ? options.prompt.steps : sample.max_new_tokens;
     const auto file = recording.run({sample.prompt_ids, steps, sample.random_seed(), out},
                                     fmt::format("record {}/{}", i + 1, options.samples));
     if (!file.is_null()) files.push_back(file);
@@ -242,15 +254,25 @@ void run(const Options& options, const CLI::App& command) {
 void add_recording_options(CLI::App& command, Options& options) {
   const auto group = "Recording";
   command.add_option("--out", options.out, "The file; with --task the folder")->required()->group(group);
-  command.add_option("--maps", options.maps, "Attention maps: full, topk:K or none")->capture_default_str()->group(group);
-  command.add_option("--layers", options.layers, "Layers to record, 0-3+8; left out: all")->group(group);
-  command.add_option("--prefill-rows", options.prefill_rows, "Prompt rows whose attention is recorded: 0-31+90 or last:N")
+  command.add_option("--maps", options.maps, "Attention maps: full, topk:K or none")
+      ->capture_default_str()
       ->group(group);
-  command.add_flag("--shadow", options.shadow, "Full attention's weights beside a sparse policy's")->group(group);
+  command.add_option("--layers", options.layers, "Layers to record, 0-3+8; left out: all")->group(group);
+  command
+      .add_option("--prefill-rows", options.prefill_rows,
+                  "Prompt rows whose attention is recorded: 0-31+90 or last:N")
+      ->group(group);
+  command.add_flag("--shadow", options.shadow, "Full attention's weights beside a sparse policy's")
+      ->group(group);
   command.add_option("--compress", options.compress, "Chunk compression")
-      ->check(CLI::IsMember({"none", "deflate"}))->capture_default_str()->group(group);
-  command.add_option("--max-gb", options.max_gb, "Stop cleanly before a file grows past this, in GB; 0: no cap")
-      ->check(CLI::Range(0.0, 1e6))->capture_default_str()->group(group);
+      ->check(CLI::IsMember({"none", "deflate"}))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--max-gb", options.max_gb, "Stop cleanly before a file grows past this, in GB; 0: no cap")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str()
+      ->group(group);
   command.add_flag("--force", options.force, "Replace what is there")->group(group);
   command.add_flag("--json", options.json, "Result as JSON on stdout")->group(group);
 }
@@ -259,11 +281,16 @@ void add_task_options(CLI::App& command, Options& options) {
   const auto group = "Task";
   command.add_option("--task", options.task, "Record samples of a task instead of a prompt")->group(group);
   command.add_option("--samples", options.samples, "Samples")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))->capture_default_str()->group(group);
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--length", options.length, "Prompt length in tokens")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))->capture_default_str()->group(group);
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--depths", options.depths, "Depths of the evidence, 0.1+0.5+0.9, taken in turn")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--text", options.text, "Running text; left out: the King James Bible")->group(group);
 }
 

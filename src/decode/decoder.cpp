@@ -104,7 +104,8 @@ void Decoder::step(std::span<Sequence* const> rows, std::span<const std::int32_t
     TIDE_ASSERT(fed_ids[i] >= 0 && fed_ids[i] < config.vocab_size);
     TIDE_ASSERT(rows[i]->step_ > 0 || fed_ids[i] == rows[i]->prompt_->ids.back());
     if (rows[i]->cache_->kv_len() >= config.max_positions) {
-      fail_input("steps: position {} is beyond the model's {}", rows[i]->cache_->kv_len(), config.max_positions);
+      fail_input("steps: position {} is beyond the model's {}", rows[i]->cache_->kv_len(),
+                 config.max_positions);
     }
   }
   impl_->runner.run(rows, fed_ids);

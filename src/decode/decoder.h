@@ -17,7 +17,7 @@ namespace tide {
 
 struct DecoderOptions {
   kernels::DType kv_dtype = kernels::DType::bf16;
-  int n_threads = 0;       ///< 0: chosen from the machine
+  int n_threads = 0;        ///< 0: chosen from the machine
   int prefill_chunk = 512;  ///< prompt positions a pass; memory grows with chunk x kv_len, not kv_len squared
 };
 
@@ -32,16 +32,14 @@ class Decoder {
 
   /// Fills the cache with ids[0 .. n-2] under full attention. `progress` gets positions done.
   /// Throws InputError: no ids, an id beyond the vocabulary, more ids than the model has positions.
-  std::shared_ptr<const Prompt> prefill(std::span<const std::int32_t> ids,
-                                        DecodeObserver* observer = nullptr,
+  std::shared_ptr<const Prompt> prefill(std::span<const std::int32_t> ids, DecodeObserver* observer = nullptr,
                                         const std::function<void(std::int64_t)>& progress = {});
 
   /// A sequence that continues the prompt under a policy. `max_steps` positions are reserved.
   /// Throws InputError when prompt_len - 1 + max_steps exceeds the model's positions.
   std::unique_ptr<Sequence> fork(std::shared_ptr<const Prompt> prompt,
-                                 std::shared_ptr<const AttentionPolicy> policy,
-                                 std::int64_t max_steps, std::uint64_t seed = 0,
-                                 DecodeObserver* observer = nullptr);
+                                 std::shared_ptr<const AttentionPolicy> policy, std::int64_t max_steps,
+                                 std::uint64_t seed = 0, DecodeObserver* observer = nullptr);
 
   /// One step of every row: feeds fed_ids[i] to rows[i], leaves logits in the row. At step 0 the fed
   /// token must be the prompt's last. Rows may be of different prompts, lengths and policies.

@@ -18,7 +18,8 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 /// Anonymous memory, touched only when written. Large blocks ask for huge pages: a step walks all of
 /// the cache, and 4 KiB pages would cost a TLB miss every 32 rows.
 std::byte* allocate(std::size_t bytes) {
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) fail_work("allocate {} for the KV cache: {}", bytes, std::strerror(errno));
   if (bytes >= kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
   return static_cast<std::byte*>(memory);
@@ -59,7 +60,9 @@ KvRows::KvRows(const ModelConfig& config, kernels::DType dtype, std::int64_t beg
   v_.reset(bytes);
 }
 
-std::size_t KvRows::row_bytes() const { return static_cast<std::size_t>(head_dim_) * kernels::size_of(dtype_); }
+std::size_t KvRows::row_bytes() const {
+  return static_cast<std::size_t>(head_dim_) * kernels::size_of(dtype_);
+}
 
 std::size_t KvRows::bytes() const {
   return 2 * row_bytes() * static_cast<std::size_t>(n_layers_ * n_kv_heads_ * capacity_);

@@ -36,9 +36,9 @@ struct LayerEvent {
   std::int64_t prob_stride;
   const float* shadow_prob;  ///< [n_heads, shadow_stride], by position; nullptr unless asked for
   std::int64_t shadow_stride;
-  const float* output;         ///< [n_heads, head_dim]: attention output
-  const float* shadow_output;  ///< [n_heads, head_dim]; nullptr unless asked for
-  const float* query;          ///< [n_heads, head_dim]; nullptr unless asked for
+  const float* output;                      ///< [n_heads, head_dim]: attention output
+  const float* shadow_output;               ///< [n_heads, head_dim]; nullptr unless asked for
+  const float* query;                       ///< [n_heads, head_dim]; nullptr unless asked for
   std::span<const std::int32_t> rows_read;  ///< [n_kv_heads]: distinct K/V rows
   std::int64_t bytes_read;                  ///< K, V and metadata
 };
@@ -56,7 +56,7 @@ struct StepEvent {
 struct PrefillEvent {
   int layer;
   std::span<const std::int64_t> query_positions;  ///< those of this chunk
-  const float* prob;   ///< [n_heads, n_queries, stride]; 0 beyond a row's own position
+  const float* prob;    ///< [n_heads, n_queries, stride]; 0 beyond a row's own position
   std::int64_t stride;  ///< prompt_len
 };
 

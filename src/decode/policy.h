@@ -32,8 +32,8 @@ Role role_of_letter(char letter);
 struct PositionSets {
   int n_sets = 0;
   int width = 0;
-  std::vector<std::int32_t> position;     ///< [n_sets, width]: forced first (ascending), then by falling score
-  std::vector<float> score;               ///< [n_sets, width]: the choosing rule's score; NaN where forced or padded
+  std::vector<std::int32_t> position;  ///< [n_sets, width]: forced first (ascending), then by falling score
+  std::vector<float> score;  ///< [n_sets, width]: the choosing rule's score; NaN where forced or padded
   std::vector<std::int32_t> count;        ///< [n_sets]
   std::vector<std::int32_t> set_of_head;  ///< [n_heads]: which set each query head reads
 };
@@ -49,11 +49,11 @@ struct LayerScores {
 /// What a policy sees of one layer of one step. Valid during the call only.
 struct LayerStep {
   int layer;
-  std::int64_t step;          ///< 0 for the first decoded token
+  std::int64_t step;  ///< 0 for the first decoded token
   std::int64_t prompt_len;
-  std::int64_t kv_len;        ///< the token being decoded included
-  const float* query;         ///< [n_heads, head_dim], rotated
-  kernels::KvView kv;         ///< of this layer, the new row included
+  std::int64_t kv_len;  ///< the token being decoded included
+  const float* query;   ///< [n_heads, head_dim], rotated
+  kernels::KvView kv;   ///< of this layer, the new row included
   const ModelConfig* config;
   /// Exact scores over everything (an oracle's privilege; not counted as read). Valid until the next call.
   std::function<LayerScores()> exact_scores;
@@ -74,7 +74,10 @@ class PolicyState {
   virtual const PositionSets* observe(const LayerStep& step, const LayerScores& scores) = 0;
 
   /// Bytes of metadata that the method itself read for this layer and step (page bounds, labels).
-  virtual std::int64_t metadata_bytes(int layer) const { (void)layer; return 0; }
+  virtual std::int64_t metadata_bytes(int layer) const {
+    (void)layer;
+    return 0;
+  }
 };
 
 /// A method with its parameters, bound to a model. Immutable.

@@ -117,8 +117,8 @@ class Chunk {
     at::Tensor out = matrix(count, config_.hidden_size);
     std::vector<float> row(static_cast<std::size_t>(config_.hidden_size));
     for (std::int64_t i = 0; i < count; ++i) {
-      kernels::cpu::rms_norm({hidden(first + i), weight.const_data_ptr<float>(), row.data(), 1, config_.hidden_size,
-                              config_.rms_epsilon});
+      kernels::cpu::rms_norm({hidden(first + i), weight.const_data_ptr<float>(), row.data(), 1,
+                              config_.hidden_size, config_.rms_epsilon});
       from_float(row.data(), out, i, dtype_);
     }
     return out;
@@ -152,10 +152,10 @@ class Chunk {
     const float* k = qkv + config_.n_heads * head_dim;
     const float* v = k + config_.n_kv_heads * head_dim;
     for (int head = 0; head < config_.n_kv_heads; ++head) {
-      kernels::cpu::convert({k + head * head_dim, rows_.k_row(layer, head, begin_ + row), head_dim, DType::f32,
-                             rows_.dtype()});
-      kernels::cpu::convert({v + head * head_dim, rows_.v_row(layer, head, begin_ + row), head_dim, DType::f32,
-                             rows_.dtype()});
+      kernels::cpu::convert(
+          {k + head * head_dim, rows_.k_row(layer, head, begin_ + row), head_dim, DType::f32, rows_.dtype()});
+      kernels::cpu::convert(
+          {v + head * head_dim, rows_.v_row(layer, head, begin_ + row), head_dim, DType::f32, rows_.dtype()});
     }
   }
 
@@ -188,7 +188,8 @@ class Chunk {
 /// The attention of the asked-for prompt rows that lie in this chunk.
 class RowProbe {
  public:
-  RowProbe(DecodeObserver* observer, const ModelConfig& config, std::int64_t prompt_len, kernels::ThreadPool& pool)
+  RowProbe(DecodeObserver* observer, const ModelConfig& config, std::int64_t prompt_len,
+           kernels::ThreadPool& pool)
       : observer_(observer), config_(config), prompt_len_(prompt_len), pool_(pool) {
     if (observer_ != nullptr) wanted_ = observer_->wants();
   }
@@ -211,11 +212,12 @@ class RowProbe {
     std::vector<float> row_prob(score.size());
     prob_.assign(score.size() * here_.size(), 0.0f);
     for (std::int64_t i = 0; i < n_rows; ++i) {
-      kernels::KvView view{rows.dtype(), config_.n_kv_heads, config_.head_dim, {rows.segment(layer, here_[i] + 1), {}}};
+      kernels::KvView view{
+          rows.dtype(), config_.n_kv_heads, config_.head_dim, {rows.segment(layer, here_[i] + 1), {}}};
       view.segment[1].begin = here_[i] + 1;
       const kernels::ScoreRow row{chunk.query(here_[i]), view, score.data(), prompt_len_, log_sum_exp.data()};
       kernels::cpu::attention_scores({&row, 1}, config_.n_heads, pool_);
-      const kernels::ProbRow prob{score.data(),  log_sum_exp.data(), row_prob.data(),
+      const kernels::ProbRow prob{score.data(),    log_sum_exp.data(), row_prob.data(),
                                   config_.n_heads, prompt_len_,        here_[i] + 1};
       kernels::cpu::attention_probs({&prob, 1}, pool_);
       for (int head = 0; head < config_.n_heads; ++head) {
@@ -246,7 +248,8 @@ void run_prefill(const PrefillContext& context, std::span<const std::int32_t> id
   RowProbe probe(observer, context.model.config(), total + 1, context.pool);
   for (std::int64_t begin = 0; begin < total; begin += context.chunk) {
     const std::int64_t count = std::min<std::int64_t>(context.chunk, total - begin);
-    Chunk chunk(context, rows, begin, ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
+    Chunk chunk(context, rows, begin,
+                ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
     probe.enter(begin, begin + count);
     for (int layer = 0; layer < n_layers; ++layer) {
       chunk.project(layer);

@@ -13,7 +13,8 @@ namespace tide {
 class ReadCounter {
  public:
   /// rows_read: [n_kv_heads], filled with the size of the union of each group's sets.
-  void count(const PositionSets& sets, int n_kv_heads, std::int64_t kv_len, std::span<std::int32_t> rows_read);
+  void count(const PositionSets& sets, int n_kv_heads, std::int64_t kv_len,
+             std::span<std::int32_t> rows_read);
 
  private:
   std::vector<std::uint32_t> stamp_;  // by position: the last union that held it

@@ -13,7 +13,8 @@ void validate(const SamplingOptions& options) {
   if (!std::isfinite(options.temperature) || options.temperature < 0) {
     fail_input("temperature: {} is not a number at or above 0", options.temperature);
   }
-  if (!(options.top_p > 0 && options.top_p <= 1)) fail_input("top-p: {} is not above 0 and at most 1", options.top_p);
+  if (!(options.top_p > 0 && options.top_p <= 1))
+    fail_input("top-p: {} is not above 0 and at most 1", options.top_p);
   if (options.top_k < 0) fail_input("top-k: {} is negative", options.top_k);
 }
 
@@ -28,7 +29,8 @@ std::int32_t Sampler::next(std::span<const float> logits) {
   std::sort(order_.begin(), order_.end(), [&](std::int32_t a, std::int32_t b) {
     return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
   });
-  std::size_t kept = options_.top_k > 0 ? std::min<std::size_t>(options_.top_k, order_.size()) : order_.size();
+  std::size_t kept =
+      options_.top_k > 0 ? std::min<std::size_t>(options_.top_k, order_.size()) : order_.size();
   weight_.resize(kept);
   double total = 0;
   for (std::size_t i = 0; i < kept; ++i) {

@@ -109,10 +109,10 @@ void StepRunner::rotate_and_append(int layer) {
     const float* v = k + config_.n_kv_heads * head_dim;
     KvRows& own = row.sequence->cache_->own();
     for (int head = 0; head < config_.n_kv_heads; ++head) {
-      kernels::cpu::convert({k + head * head_dim, own.k_row(layer, head, row.kv_len - 1), head_dim, DType::f32,
-                             own.dtype()});
-      kernels::cpu::convert({v + head * head_dim, own.v_row(layer, head, row.kv_len - 1), head_dim, DType::f32,
-                             own.dtype()});
+      kernels::cpu::convert(
+          {k + head * head_dim, own.k_row(layer, head, row.kv_len - 1), head_dim, DType::f32, own.dtype()});
+      kernels::cpu::convert(
+          {v + head * head_dim, own.v_row(layer, head, row.kv_len - 1), head_dim, DType::f32, own.dtype()});
     }
   }
 }
@@ -126,7 +126,9 @@ void StepRunner::choose(int layer) {
     row.step.query = row.query;
     row.step.kv = row.sequence->cache_->view(layer, row.kv_len);
     if (!row.step.parallel) {
-      row.step.parallel = [this](std::int64_t n, const std::function<void(std::int64_t)>& task) { pool_.run(n, task); };
+      row.step.parallel = [this](std::int64_t n, const std::function<void(std::int64_t)>& task) {
+        pool_.run(n, task);
+      };
       row.step.exact_scores = [this, place = row_[i].get()] { return exact_scores(*place); };
     }
     row.chosen = nullptr;
@@ -134,7 +136,8 @@ void StepRunner::choose(int layer) {
     row.set_read(read);
     if (read == nullptr) {
       row.reserve_scores(config_.n_heads, row.kv_len);
-      full_.push_back({row.query, row.step.kv, row.score.data(), row.stride, row.log_sum_exp.data(), row.output});
+      full_.push_back(
+          {row.query, row.step.kv, row.score.data(), row.stride, row.log_sum_exp.data(), row.output});
     } else {
       row.reserve_scores(config_.n_heads, read->width);
       gather_.push_back({row.query, row.step.kv, read->position.data(), read->count.data(),
@@ -161,7 +164,8 @@ void StepRunner::observe_scores(int layer) {
 }
 
 void StepRunner::count_reads(int layer) {
-  const std::int64_t row_bytes = 2 * config_.head_dim * static_cast<std::int64_t>(kernels::size_of(row_[0]->step.kv.dtype));
+  const std::int64_t row_bytes =
+      2 * config_.head_dim * static_cast<std::int64_t>(kernels::size_of(row_[0]->step.kv.dtype));
   for (std::size_t i = 0; i < n_rows_; ++i) {
     Row& row = *row_[i];
     if (row.read == nullptr) {

@@ -15,7 +15,8 @@ constexpr std::int64_t kStrideStep = 16;
 std::int64_t stride_for(std::int64_t count) { return (count + kStrideStep - 1) / kStrideStep * kStrideStep; }
 
 void grow(std::vector<float>& buffer, std::int64_t size) {
-  if (buffer.size() < static_cast<std::size_t>(size)) buffer.resize(static_cast<std::size_t>(size + size / 4));
+  if (buffer.size() < static_cast<std::size_t>(size))
+    buffer.resize(static_cast<std::size_t>(size + size / 4));
 }
 
 }  // namespace
@@ -58,10 +59,15 @@ const float* StepRunner::probs_of_read(Row& row, std::int64_t& stride) {
   stride = row.stride;
   grow(row.prob, config_.n_heads * row.stride);
   for (int head = 0; head < config_.n_heads; ++head) {
-    const std::int64_t count =
-        row.read == nullptr ? row.kv_len : row.read->count[static_cast<std::size_t>(row.read->set_of_head[head])];
-    const kernels::ProbRow args{row.score.data() + head * row.stride, row.log_sum_exp.data() + head,
-                                row.prob.data() + head * row.stride,  1, row.stride, count};
+    const std::int64_t count = row.read == nullptr
+                                   ? row.kv_len
+                                   : row.read->count[static_cast<std::size_t>(row.read->set_of_head[head])];
+    const kernels::ProbRow args{row.score.data() + head * row.stride,
+                                row.log_sum_exp.data() + head,
+                                row.prob.data() + head * row.stride,
+                                1,
+                                row.stride,
+                                count};
     kernels::cpu::attention_probs({&args, 1}, pool_);
   }
   return row.prob.data();
@@ -71,12 +77,16 @@ void StepRunner::shadow(Row& row) {
   row.reserve_shadow(config_);
   grow(row.shadow_prob, config_.n_heads * row.shadow_stride);
   grow(row.shadow_output, config_.n_heads * config_.head_dim);
-  const kernels::FullAttentionRow full{row.query,         row.step.kv,
-                                       row.shadow_score.data(), row.shadow_stride,
-                                       row.shadow_log_sum_exp.data(), row.shadow_output.data()};
+  const kernels::FullAttentionRow full{row.query,
+                                       row.step.kv,
+                                       row.shadow_score.data(),
+                                       row.shadow_stride,
+                                       row.shadow_log_sum_exp.data(),
+                                       row.shadow_output.data()};
   kernels::cpu::full_attention({&full, 1}, config_.n_heads, pool_);
-  const kernels::ProbRow prob{row.shadow_score.data(), row.shadow_log_sum_exp.data(), row.shadow_prob.data(),
-                              config_.n_heads,         row.shadow_stride,             row.kv_len};
+  const kernels::ProbRow prob{row.shadow_score.data(), row.shadow_log_sum_exp.data(),
+                              row.shadow_prob.data(),  config_.n_heads,
+                              row.shadow_stride,       row.kv_len};
   kernels::cpu::attention_probs({&prob, 1}, pool_);
 }
 

@@ -20,8 +20,8 @@ struct StepRunner::Row {
   const PositionSets* counted = nullptr;  // what rows_read was counted from
   std::vector<std::int32_t> rows_read;    // [n_kv_heads]
   std::int64_t bytes_read = 0;
-  std::vector<float> score, prob;         // [n_heads, stride]
-  std::vector<float> log_sum_exp;         // [n_heads]
+  std::vector<float> score, prob;  // [n_heads, stride]
+  std::vector<float> log_sum_exp;  // [n_heads]
   std::int64_t stride = 0;
   // Full attention of the same query beside what the policy read (shadow), or an oracle's scores.
   std::vector<float> shadow_score, shadow_prob, shadow_log_sum_exp, shadow_output;

@@ -19,7 +19,8 @@ void validate(const ModelConfig& config, const std::string& source) {
   positive("vocab_size", config.vocab_size);
   positive("max_positions", config.max_positions);
   if (config.n_heads % config.n_kv_heads != 0) {
-    fail_input("{}: n_heads {} is not a multiple of n_kv_heads {}", source, config.n_heads, config.n_kv_heads);
+    fail_input("{}: n_heads {} is not a multiple of n_kv_heads {}", source, config.n_heads,
+               config.n_kv_heads);
   }
   if (config.head_dim % 8 != 0) {
     fail_input("{}: head_dim {} is not a multiple of 8", source, config.head_dim);

@@ -115,7 +115,8 @@ class Loader {
       }
     };
     std::vector<std::jthread> threads;
-    for (unsigned i = 1; i < std::max(1u, std::thread::hardware_concurrency()); ++i) threads.emplace_back(work);
+    for (unsigned i = 1; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
+      threads.emplace_back(work);
     work();
     threads.clear();
     if (failure) std::rethrow_exception(failure);
@@ -131,7 +132,8 @@ class Loader {
   void add(const Part& part, std::byte* to) {
     const GgufTensor& from = file_.tensors().at(part.name);
     for (std::int64_t row = 0; row < part.rows; row += kRowsATask) {
-      copies_.push_back({&from, to, dtype_, row, std::min(kRowsATask, part.rows - row), part.permuted_head_dim});
+      copies_.push_back(
+          {&from, to, dtype_, row, std::min(kRowsATask, part.rows - row), part.permuted_head_dim});
     }
   }
 
@@ -153,7 +155,8 @@ LayerWeights add_layer(Loader& loader, const ModelConfig& config, int layer) {
                                hidden);
   weights.output = loader.whole(prefix + "attn_output.weight", hidden, q_rows);
   weights.ffn_norm = loader.vector(prefix + "ffn_norm.weight", hidden);
-  weights.gate_up = loader.stacked({{prefix + "ffn_gate.weight", ffn}, {prefix + "ffn_up.weight", ffn}}, hidden);
+  weights.gate_up =
+      loader.stacked({{prefix + "ffn_gate.weight", ffn}, {prefix + "ffn_up.weight", ffn}}, hidden);
   weights.down = loader.whole(prefix + "ffn_down.weight", hidden, ffn);
   return weights;
 }
@@ -174,11 +177,13 @@ void refuse_unsupported(const GgufFile& file) {
                printable(file.text("llama.rope.scaling.type")));
   }
   if (file.tensors().contains("rope_freqs.weight")) {
-    fail_input("{}: tensor rope_freqs.weight asks for scaled rotary frequencies, which are not supported", path);
+    fail_input("{}: tensor rope_freqs.weight asks for scaled rotary frequencies, which are not supported",
+               path);
   }
   for (const auto& [key, value] : file.metadata()) {
     if (key == "llama.expert_count" && file.integer(key) > 0) {
-      fail_input("{}: llama.expert_count is {}, mixtures of experts are not supported", path, file.integer(key));
+      fail_input("{}: llama.expert_count is {}, mixtures of experts are not supported", path,
+                 file.integer(key));
     }
   }
 }

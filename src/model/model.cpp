@@ -17,8 +17,8 @@ std::size_t Weights::bytes() const {
   std::size_t total = embedding.nbytes() + final_norm.nbytes();
   if (!lm_head.is_same(embedding)) total += lm_head.nbytes();
   for (const LayerWeights& layer : layers) {
-    for (const at::Tensor* tensor : {&layer.attention_norm, &layer.qkv, &layer.output, &layer.ffn_norm,
-                                     &layer.gate_up, &layer.down}) {
+    for (const at::Tensor* tensor :
+         {&layer.attention_norm, &layer.qkv, &layer.output, &layer.ffn_norm, &layer.gate_up, &layer.down}) {
       total += tensor->nbytes();
     }
   }
@@ -55,7 +55,8 @@ std::shared_ptr<const Model> load_model(const std::filesystem::path& path, DType
   if (!std::filesystem::is_regular_file(path)) {
     fail_input("open {}: not a regular file; supported checkpoints are GGUF files", path.string());
   }
-  if (!is_gguf(path)) fail_input("{}: byte 0: not a GGUF file; supported checkpoints are GGUF files", path.string());
+  if (!is_gguf(path))
+    fail_input("{}: byte 0: not a GGUF file; supported checkpoints are GGUF files", path.string());
   const GgufFile file(path);
   ModelConfig config = read_llama_config(file);
   Tokenizer tokenizer(read_tokenizer(file));

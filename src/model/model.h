@@ -19,8 +19,8 @@ struct Weights;  // model/weights.h, which sees LibTorch
 /// An immutable model, shared by every decoder that runs it.
 class Model {
  public:
-  Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> weights,
-        std::filesystem::path path, DType dtype);
+  Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> weights, std::filesystem::path path,
+        DType dtype);
   ~Model();
 
   const ModelConfig& config() const { return config_; }

@@ -15,7 +15,8 @@ Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig&
   const std::string what = spec.where() + ": budget";
   if (text_.ends_with('%')) {
     const double percent = parse_number(text_.substr(0, text_.size() - 1), what);
-    if (percent <= 0 || percent > 100) fail_input("{} is {}, expected above 0% and at most 100%", what, text_);
+    if (percent <= 0 || percent > 100)
+      fail_input("{} is {}, expected above 0% and at most 100%", what, text_);
     percent_ = percent;
     spec.resolve("budget", text_ = fmt::format("{}%", percent));
     return;
@@ -33,7 +34,8 @@ Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig&
 std::int64_t Budget::at(std::int64_t kv_len) const {
   // Multiplied before it is divided: 0.29 * 100 would be one short of 29.
   const std::int64_t wanted =
-      percent_ > 0 ? static_cast<std::int64_t>(std::floor(percent_ * static_cast<double>(kv_len) / 100)) : positions_;
+      percent_ > 0 ? static_cast<std::int64_t>(std::floor(percent_ * static_cast<double>(kv_len) / 100))
+                   : positions_;
   return std::clamp<std::int64_t>(wanted, 1, kv_len);
 }
 

@@ -44,7 +44,9 @@ class OracleState final : public PolicyState {
   std::vector<PositionSets> sets_;  // by layer
 };
 
-std::unique_ptr<PolicyState> OraclePolicy::begin(std::uint64_t) const { return std::make_unique<OracleState>(*this); }
+std::unique_ptr<PolicyState> OraclePolicy::begin(std::uint64_t) const {
+  return std::make_unique<OracleState>(*this);
+}
 
 }  // namespace
 

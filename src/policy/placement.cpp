@@ -32,13 +32,14 @@ std::vector<Role> parse_placement(PolicySpec& spec, const ModelConfig& config, s
   }
   const std::string letters = placement_text(spec.take("placement", ""), spec.where());
   if (letters.size() != static_cast<std::size_t>(config.n_layers)) {
-    fail_input("{}: placement '{}' has {} letters, the model has {} layers", spec.where(), letters, letters.size(),
-               config.n_layers);
+    fail_input("{}: placement '{}' has {} letters, the model has {} layers", spec.where(), letters,
+               letters.size(), config.n_layers);
   }
   std::vector<Role> roles;
   for (const char letter : letters) {
     if (allowed.find(letter) == std::string_view::npos) {
-      fail_input("{}: placement '{}' has the letter '{}', expected one of '{}'", spec.where(), letters, letter, allowed);
+      fail_input("{}: placement '{}' has the letter '{}', expected one of '{}'", spec.where(), letters,
+                 letter, allowed);
     }
     roles.push_back(role_of_letter(letter));
   }
@@ -73,7 +74,8 @@ std::vector<Role> take_reuse_placement(PolicySpec& spec, const ModelConfig& conf
   }
   const auto first_sparse = std::find(roles.begin(), roles.end(), Role::sparse);
   if (std::find(roles.begin(), first_sparse, Role::select) == first_sparse && first_sparse != roles.end()) {
-    fail_input("{}: layer {} is sparse before any selection layer", spec.where(), first_sparse - roles.begin());
+    fail_input("{}: layer {} is sparse before any selection layer", spec.where(),
+               first_sparse - roles.begin());
   }
   spec.resolve("placement", placement_letters(roles));
   return roles;

@@ -17,11 +17,8 @@ struct Entry {
 };
 
 constexpr std::array kEntries = {
-    Entry{"full", make_full},
-    Entry{"oracle", make_oracle},
-    Entry{"random", make_random},
-    Entry{"tidal", make_tidal},
-    Entry{"window", make_window},
+    Entry{"full", make_full},   Entry{"oracle", make_oracle}, Entry{"random", make_random},
+    Entry{"tidal", make_tidal}, Entry{"window", make_window},
 };
 
 }  // namespace
@@ -31,7 +28,8 @@ std::shared_ptr<const AttentionPolicy> make_policy(std::string_view text, const 
   for (const Entry& entry : kEntries) {
     if (spec.name() == entry.name) return entry.make(spec, context);
   }
-  fail_input("policy '{}' is unknown; the nearest is '{}'", spec.name(), nearest(spec.name(), policy_names()));
+  fail_input("policy '{}' is unknown; the nearest is '{}'", spec.name(),
+             nearest(spec.name(), policy_names()));
 }
 
 std::vector<std::string> policy_names() {

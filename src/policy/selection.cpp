@@ -11,17 +11,23 @@ namespace tide {
 
 int SelectionRule::n_sets(const ModelConfig& config) const {
   switch (sharing) {
-    case Sharing::head: return config.n_heads;
-    case Sharing::group: return config.n_kv_heads;
-    default: return 1;
+    case Sharing::head:
+      return config.n_heads;
+    case Sharing::group:
+      return config.n_kv_heads;
+    default:
+      return 1;
   }
 }
 
 const char* sharing_name(Sharing sharing) {
   switch (sharing) {
-    case Sharing::head: return "head";
-    case Sharing::group: return "group";
-    default: return "all";
+    case Sharing::head:
+      return "head";
+    case Sharing::group:
+      return "group";
+    default:
+      return "all";
   }
 }
 
@@ -38,7 +44,8 @@ SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config) {
 std::vector<std::int32_t> identity_sets(Sharing sharing, const ModelConfig& config) {
   std::vector<std::int32_t> set_of_head(static_cast<std::size_t>(config.n_heads), 0);
   for (int head = 0; head < config.n_heads && sharing != Sharing::all; ++head) {
-    set_of_head[static_cast<std::size_t>(head)] = sharing == Sharing::head ? head : head / config.group_size();
+    set_of_head[static_cast<std::size_t>(head)] =
+        sharing == Sharing::head ? head : head / config.group_size();
   }
   return set_of_head;
 }

@@ -39,8 +39,8 @@ class Selector {
   /// sum of probabilities over the sharing heads.
   void choose(const SelectionRule& rule, const LayerStep& step, const LayerScores& scores, PositionSets& out);
   /// The same from given values, one row a set: value [n_sets, stride].
-  void choose_by_value(const SelectionRule& rule, const LayerStep& step, const float* value, std::int64_t stride,
-                       PositionSets& out);
+  void choose_by_value(const SelectionRule& rule, const LayerStep& step, const float* value,
+                       std::int64_t stride, PositionSets& out);
 
  private:
   std::vector<float> pooled_;  // [n_sets, kv_len]

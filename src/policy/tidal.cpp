@@ -29,28 +29,32 @@ HeadMap read_fitting_map(const std::string& file, const PolicySpec& spec, const 
   HeadMap map = read_head_map(file);
   const std::string unit = sharing == Sharing::head ? "query_head" : "kv_head";
   const int heads = sharing == Sharing::head ? context.config->n_heads : context.config->n_kv_heads;
-  if (sharing == Sharing::all) fail_input("{}: map: sharing=all has one set for all heads and takes none", spec.where());
+  if (sharing == Sharing::all)
+    fail_input("{}: map: sharing=all has one set for all heads and takes none", spec.where());
   if (map.model_sha256 != context.model_sha256) {
     fail_input("{}: map: {} was made for the model with SHA-256 {}, this one has {}", spec.where(), file,
                map.model_sha256.substr(0, 12), context.model_sha256.substr(0, 12));
   }
   if (map.unit != unit) {
-    fail_input("{}: map: {} maps {}, sharing={} needs {}", spec.where(), file, map.unit, sharing_name(sharing), unit);
+    fail_input("{}: map: {} maps {}, sharing={} needs {}", spec.where(), file, map.unit,
+               sharing_name(sharing), unit);
   }
   if (map.n_layers != context.config->n_layers || map.n_heads != heads) {
-    fail_input("{}: map: {} is for {} layers of {} heads, the model has {} of {}", spec.where(), file, map.n_layers,
-               map.n_heads, context.config->n_layers, heads);
+    fail_input("{}: map: {} is for {} layers of {} heads, the model has {} of {}", spec.where(), file,
+               map.n_layers, map.n_heads, context.config->n_layers, heads);
   }
   return map;
 }
 
 class TidalPolicy final : public BoundPolicy {
  public:
-  TidalPolicy(PolicySpec& spec, const PolicyContext& context) : rule_(take_selection_rule(spec, *context.config)) {
+  TidalPolicy(PolicySpec& spec, const PolicyContext& context)
+      : rule_(take_selection_rule(spec, *context.config)) {
     placement_ = take_reuse_placement(spec, *context.config, default_selection(context.config->n_layers));
     map_file_ = spec.take("map", "none");
     if (map_file_ != "none") {
-      if (!map_file_.starts_with('@')) fail_input("{}: map '{}' is neither 'none' nor @FILE", spec.where(), map_file_);
+      if (!map_file_.starts_with('@'))
+        fail_input("{}: map '{}' is neither 'none' nor @FILE", spec.where(), map_file_);
       bind_map(read_fitting_map(map_file_.substr(1), spec, context, rule_.sharing), *context.config);
     }
     canonical_ = spec.finish();
@@ -110,7 +114,9 @@ class TidalState final : public PolicyState {
   std::vector<PositionSets> mapped_;  // by layer: the stored sets with that layer's readers
 };
 
-std::unique_ptr<PolicyState> TidalPolicy::begin(std::uint64_t) const { return std::make_unique<TidalState>(*this); }
+std::unique_ptr<PolicyState> TidalPolicy::begin(std::uint64_t) const {
+  return std::make_unique<TidalState>(*this);
+}
 
 }  // namespace
 

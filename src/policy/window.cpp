@@ -63,7 +63,9 @@ class WindowState final : public PolicyState {
   std::int64_t filled_for_ = -1;
 };
 
-std::unique_ptr<PolicyState> WindowPolicy::begin(std::uint64_t) const { return std::make_unique<WindowState>(*this); }
+std::unique_ptr<PolicyState> WindowPolicy::begin(std::uint64_t) const {
+  return std::make_unique<WindowState>(*this);
+}
 
 }  // namespace
 
