@@ -60,6 +60,15 @@ TEST(Tokenizer, MergesLeftmostFirstAmongEquals) {
   EXPECT_THAT(tokenizer.encode("xxx"), ElementsAre(kUmlaut + 1, 'x'));
 }
 
+TEST(Tokenizer, PairThatHasChangedWaitsForItsOwnRank) {
+  auto data = small_vocabulary();
+  data.merges = {"b c", "a b", "bc d", "a bc"};
+  data.tokens.emplace_back("bcd");
+  data.is_special.push_back(false);
+  const Tokenizer tokenizer(std::move(data));
+  EXPECT_THAT(tokenizer.encode("abcd"), ElementsAre('a', kUmlaut + 1));  // not abc + d at the rank of a + b
+}
+
 TEST(Tokenizer, NeverMergesAcrossPieces) {
   const Tokenizer tokenizer(small_vocabulary());
   EXPECT_THAT(tokenizer.encode("x abc"), ElementsAre('x', ' ', kAbc));  // abc outranks Ġa inside one piece
