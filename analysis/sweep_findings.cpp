@@ -111,12 +111,14 @@ void say_fidelity(const std::vector<const Configuration*>& cell, const std::stri
     if (!closest || c->kl.mean < closest->kl.mean) closest = c;
   }
   if (!closest) return;
-  out.push_back(
-      fmt::format("{}: closest to full attention's next-token distribution is {}: KL {:.3g} nats (95 % "
-                  "interval {:.3g}-{:.3g}, n = "
-                  "{}), same most likely token in {}.",
-                  where, closest->name(), closest->kl.mean, closest->kl.low, closest->kl.high, closest->kl.n,
-                  percent(closest->agree.mean)));
+  const std::string spread = closest->kl.n < 2
+                                 ? "n = 1"
+                                 : fmt::format("95 % interval {:.3g}-{:.3g}, n = {}", closest->kl.low,
+                                               closest->kl.high, closest->kl.n);
+  out.push_back(fmt::format(
+      "{}: closest to full attention's next-token distribution is {}: KL {:.3g} nats ({}), same most likely "
+      "token in {}.",
+      where, closest->name(), closest->kl.mean, spread, percent(closest->agree.mean)));
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ class Recording {
     const auto prompt_len = static_cast<std::int64_t>(job.ids.size());
     const std::uint64_t estimate =
         estimate_bytes(recorder_options, session_.model->config(), prompt_len, job.steps);
-    std::fprintf(stderr, "%s: %lld prompt tokens, at most %lld steps, at most %s before compression\n",
+    std::fprintf(stderr, "%s: %lld prompt tokens, at most %lld steps, about %s before compression\n",
                  job.out.c_str(), static_cast<long long>(prompt_len), static_cast<long long>(job.steps),
                  human_bytes(static_cast<double>(estimate)).c_str());
     Recorder recorder(recorder_options, origin_of(job), job.steps);
