@@ -23,59 +23,72 @@ HWY_BEFORE_NAMESPACE();
 namespace tide::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-constexpr int kMaxHeads = kLanes >= 16 ? 4 : 2;  // heads a register tile
-constexpr std::size_t kMaxChunks = 4;            // vectors of a V row a register tile
+// A register tile: heads by four rows of K, or heads by kTileSteps steps of a row of V.
+constexpr int kMaxHeads = kLanes >= 16 ? 4 : 3;
+constexpr std::size_t kTileSteps = 2;
 
-/// A row's layout in vectors. The last chunk of an odd head_dim is shorter than a vector.
-struct Chunks {
-  std::size_t whole, rest;
-  std::size_t padded() const { return (whole + (rest ? 1 : 0)) * kLanes; }
+/// A row's layout in steps. The last step of an odd head_dim is short.
+struct Steps {
+  std::size_t whole, rest;  // steps; elements behind them
+  std::size_t padded() const { return (whole + (rest ? 1 : 0)) * kStep; }
 };
 
-/// Dot products of kHeads queries with four rows, times `scale`, into dot[head * 4 ..].
-template <typename T, int kHeads>
-HWY_INLINE void dots(const Chunks& chunks, const float* query, const char* const* row, float scale,
+/// A short step, zeros behind it; reads nothing past it.
+template <typename T>
+HWY_INLINE void load_rest(const typename T::Raw* p, std::size_t count, V& first, V& second) {
+  typename T::Raw buffer[kStep] = {};
+  std::memcpy(buffer, p, count * sizeof(*p));
+  first = load_first<T>(buffer);
+  second = load_second<T>(buffer);
+}
+
+/// Dot products of kHeads packed queries with four rows, times `scale`, into dot[head * 4 ..].
+template <typename T, std::size_t kHeads>
+HWY_INLINE void dots(const Steps& steps, const float* query, const char* const* row, float scale,
                      float* dot) {
   using Raw = typename T::Raw;
   const F d;
   const hn::Full128<float> d4;
-  const std::size_t pitch = chunks.padded();
-  V acc[kHeads][4];
-  for (int h = 0; h < kHeads; ++h) {
-    for (int p = 0; p < 4; ++p) acc[h][p] = hn::Zero(d);
+  const std::size_t pitch = steps.padded();
+  V acc[kHeads * 4];  // [head, row]
+  unrolled<kHeads * 4>([&](auto i) TIDE_INLINE_LAMBDA { acc[i] = hn::Zero(d); });
+  for (std::size_t s = 0; s < steps.whole; ++s) {
+    const float* q = query + s * kStep;
+    unrolled<4>([&](auto p) TIDE_INLINE_LAMBDA {
+      const Raw* k = reinterpret_cast<const Raw*>(row[p]) + s * kStep;
+      const V first = load_first<T>(k), second = load_second<T>(k);
+      unrolled<kHeads>([&](auto h) TIDE_INLINE_LAMBDA {
+        acc[h * 4 + p] = hn::MulAdd(hn::Load(d, q + h * pitch), first, acc[h * 4 + p]);
+        acc[h * 4 + p] = hn::MulAdd(hn::Load(d, q + h * pitch + kLanes), second, acc[h * 4 + p]);
+      });
+    });
   }
-  const auto add = [&](std::size_t at, const V(&k)[4]) HWY_ATTR {
-    for (int h = 0; h < kHeads; ++h) {
-      const V q = hn::Load(d, query + static_cast<std::size_t>(h) * pitch + at);
-      for (int p = 0; p < 4; ++p) acc[h][p] = hn::MulAdd(q, k[p], acc[h][p]);
-    }
-  };
-  for (std::size_t c = 0; c < chunks.whole; ++c) {
-    V k[4];
-    for (int p = 0; p < 4; ++p) k[p] = T::load(reinterpret_cast<const Raw*>(row[p]) + c * kLanes);
-    add(c * kLanes, k);
+  if (steps.rest > 0) {
+    const float* q = query + steps.whole * kStep;
+    unrolled<4>([&](auto p) TIDE_INLINE_LAMBDA {
+      const Raw* k = reinterpret_cast<const Raw*>(row[p]) + steps.whole * kStep;
+      V first, second;
+      load_rest<T>(k, steps.rest, first, second);
+      unrolled<kHeads>([&](auto h) TIDE_INLINE_LAMBDA {
+        acc[h * 4 + p] = hn::MulAdd(hn::Load(d, q + h * pitch), first, acc[h * 4 + p]);
+        acc[h * 4 + p] = hn::MulAdd(hn::Load(d, q + h * pitch + kLanes), second, acc[h * 4 + p]);
+      });
+    });
   }
-  if (chunks.rest > 0) {
-    V k[4];
-    const std::size_t at = chunks.whole * kLanes;
-    for (int p = 0; p < 4; ++p)
-      k[p] = load_partial<T>(reinterpret_cast<const Raw*>(row[p]) + at, chunks.rest);
-    add(at, k);
-  }
-  for (int h = 0; h < kHeads; ++h) {
-    const auto sums = sums_of_lanes(acc[h][0], acc[h][1], acc[h][2], acc[h][3]);
+  unrolled<kHeads>([&](auto h) TIDE_INLINE_LAMBDA {
+    const auto sums = sums_of_lanes(acc[h * 4], acc[h * 4 + 1], acc[h * 4 + 2], acc[h * 4 + 3]);
     hn::StoreU(hn::Mul(sums, hn::Set(d4, scale)), d4, dot + h * 4);
-  }
+  });
 }
 
 /// Scores of one block for kHeads heads. score: [kHeads, stride].
-template <typename T, int kHeads>
-HWY_NOINLINE void score_block(const Chunks& chunks, const float* query, const Rows& rows, float scale,
+template <typename T, std::size_t kHeads>
+HWY_NOINLINE void score_block(const Steps& steps, const float* query, const Rows& rows, float scale,
                               float* score, std::size_t stride) {
   for (std::size_t i = 0; i < rows.n; i += 4) {
     float dot[kHeads * 4];
     if (i % kAhead == 0) rows.prefetch(i, kAhead);
-    dots<T, kHeads>(chunks, query, rows.row + i, scale, dot);
+    dots<T, kHeads>(steps, query, rows.row + i, scale, dot);
     const std::size_t real = std::min<std::size_t>(4, rows.n - i);
     for (std::size_t h = 0; h < kHeads; ++h) {
       float* to = score + h * stride + i;
@@ -85,57 +98,64 @@ HWY_NOINLINE void score_block(const Chunks& chunks, const float* query, const Ro
   }
 }
 
-/// acc[h, 0 .. kChunks vectors] += weight[h, p] * row[p] for the block's rows, in order of p.
-template <typename T, int kHeads, std::size_t kChunks>
-HWY_NOINLINE void weigh_block(const Rows& rows, std::size_t at, const float* weight, float* out,
-                              std::size_t pitch) {
+/// out[h, at .. + kTile steps] += weight[h, p] * row[p] for the block's rows, in order of p. kRest: one
+/// short step of `rest` elements.
+template <typename T, std::size_t kHeads, std::size_t kTile, bool kRest = false>
+HWY_NOINLINE void weigh_block(const Rows& rows, std::size_t at, std::size_t rest, const float* weight,
+                              float* out, std::size_t pitch) {
+  static_assert(kTile == 1 || !kRest);
+  constexpr std::size_t kVectors = 2 * kTile;
   using Raw = typename T::Raw;
   const F d;
-  V acc[kHeads][kChunks];
-  for (std::size_t h = 0; h < kHeads; ++h) {
-    for (std::size_t c = 0; c < kChunks; ++c) acc[h][c] = hn::Load(d, out + h * pitch + at + c * kLanes);
-  }
+  V acc[kHeads * kVectors];  // [head, vector]
+  unrolled<kHeads * kVectors>([&](auto i) TIDE_INLINE_LAMBDA {
+    acc[i] = hn::Load(d, out + i / kVectors * pitch + at + i % kVectors * kLanes);
+  });
   for (std::size_t p = 0; p < rows.n; ++p) {
-    const Raw* v_row = reinterpret_cast<const Raw*>(rows.row[p]) + at;
+    const Raw* v = reinterpret_cast<const Raw*>(rows.row[p]) + at;
     if (p % kAhead == 0) rows.prefetch(p, kAhead);
-    V v[kChunks];
-    for (std::size_t c = 0; c < kChunks; ++c) v[c] = T::load(v_row + c * kLanes);
-    for (std::size_t h = 0; h < kHeads; ++h) {
-      const V w = hn::Set(d, weight[h * kBlock + p]);
-      for (std::size_t c = 0; c < kChunks; ++c) acc[h][c] = hn::MulAdd(w, v[c], acc[h][c]);
-    }
+    unrolled<kTile>([&](auto s) TIDE_INLINE_LAMBDA {
+      V first, second;
+      if constexpr (kRest) {
+        load_rest<T>(v, rest, first, second);
+      } else {
+        first = load_first<T>(v + s * kStep);
+        second = load_second<T>(v + s * kStep);
+      }
+      unrolled<kHeads>([&](auto h) TIDE_INLINE_LAMBDA {
+        const V w = hn::Set(d, weight[h * kBlock + p]);
+        acc[h * kVectors + 2 * s] = hn::MulAdd(w, first, acc[h * kVectors + 2 * s]);
+        acc[h * kVectors + 2 * s + 1] = hn::MulAdd(w, second, acc[h * kVectors + 2 * s + 1]);
+      });
+      // The next step loads its weights again: kept, they would push an accumulator out of the registers.
+      HWY_FENCE;
+    });
   }
-  for (std::size_t h = 0; h < kHeads; ++h) {
-    for (std::size_t c = 0; c < kChunks; ++c) hn::Store(acc[h][c], d, out + h * pitch + at + c * kLanes);
-  }
+  unrolled<kHeads * kVectors>([&](auto i) TIDE_INLINE_LAMBDA {
+    hn::Store(acc[i], d, out + i / kVectors * pitch + at + i % kVectors * kLanes);
+  });
 }
 
-/// The same for the last, shorter chunk of one head.
-template <typename T>
-void weigh_rest(const Rows& rows, std::size_t at, std::size_t rest, const float* weight, float* out) {
-  const F d;
-  V acc = hn::Load(d, out + at);
-  for (std::size_t p = 0; p < rows.n; ++p) {
-    const V v = load_partial<T>(reinterpret_cast<const typename T::Raw*>(rows.row[p]) + at, rest);
-    acc = hn::MulAdd(hn::Set(d, weight[p]), v, acc);
-  }
-  hn::Store(acc, d, out + at);
-}
-
-/// Calls fn(first, std::integral_constant<int, H>) over tiles of at most kMaxHeads heads.
+/// Calls fn(first, std::integral_constant<std::size_t, H>) over tiles of at most kMaxHeads heads, as even as
+/// can be.
 template <typename Fn>
 HWY_INLINE void for_each_head_tile(int n_heads, const Fn& fn) {
-  int h = 0;
-  for (; h + kMaxHeads <= n_heads; h += kMaxHeads) fn(h, std::integral_constant<int, kMaxHeads>());
-  switch (n_heads - h) {
-    case 1:
-      return fn(h, std::integral_constant<int, 1>());
-    case 2:
-      return fn(h, std::integral_constant<int, 2>());
-    case 3:
-      return fn(h, std::integral_constant<int, 3>());
-    default:
-      return;
+  for (int h = 0, tiles = (n_heads + kMaxHeads - 1) / kMaxHeads; tiles > 0; --tiles) {
+    const int heads = (n_heads - h + tiles - 1) / tiles;
+    switch (heads) {
+      case 1:
+        fn(h, std::integral_constant<std::size_t, 1>());
+        break;
+      case 2:
+        fn(h, std::integral_constant<std::size_t, 2>());
+        break;
+      case 3:
+        fn(h, std::integral_constant<std::size_t, 3>());
+        break;
+      default:
+        fn(h, std::integral_constant<std::size_t, kMaxHeads>());
+    }
+    h += heads;
   }
 }
 
@@ -158,10 +178,10 @@ HWY_INLINE void exp_block(const float* score, std::size_t n, float peak, float* 
   for (std::size_t i = 0; i < n; i += kLanes) {
     V e;
     if (i + kLanes <= n) {
-      e = exp(hn::Sub(hn::LoadU(d, score + i), shift));
+      e = exp_of_low(hn::Sub(hn::LoadU(d, score + i), shift));
     } else {
       const auto real = hn::FirstN(d, n - i);
-      e = hn::IfThenElseZero(real, exp(hn::Sub(load_partial<F32>(score + i, n - i), shift)));
+      e = hn::IfThenElseZero(real, exp_of_low(hn::Sub(load_partial<F32>(score + i, n - i), shift)));
     }
     hn::Store(e, d, weight + i);
     total = hn::Add(total, e);
@@ -179,16 +199,16 @@ struct Buffers {
   std::size_t stride;
 };
 
-Buffers take_buffers(const AttentionSpan& span, const Chunks& chunks) {
+Buffers take_buffers(const AttentionSpan& span, const Steps& steps) {
   thread_local Scratch<float> scratch;
   const std::size_t heads = static_cast<std::size_t>(span.n_heads);
   const std::size_t count = static_cast<std::size_t>(span.count);
-  const std::size_t fixed = 2 * chunks.padded() + kBlock + kLanes;
+  const std::size_t fixed = 2 * steps.padded() + kBlock + kLanes;
   float* at = scratch.get(heads * (fixed + (span.score ? 0 : count)));
   Buffers b;
   b.query = at;
-  b.out = b.query + heads * chunks.padded();
-  b.weight = b.out + heads * chunks.padded();
+  b.out = b.query + heads * steps.padded();
+  b.weight = b.out + heads * steps.padded();
   b.sum = b.weight + heads * kBlock;
   b.score = span.score ? span.score : b.sum + heads * kLanes;
   b.stride = span.score ? static_cast<std::size_t>(span.score_stride) : count;
@@ -197,13 +217,13 @@ Buffers take_buffers(const AttentionSpan& span, const Chunks& chunks) {
 
 /// Pass 1: scores and peaks.
 template <typename T>
-void score_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder& k_rows,
+void score_span(const AttentionSpan& span, const Steps& steps, const RowFinder& k_rows,
                 const RowFinder& v_rows, const Buffers& b) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(span.kv->head_dim));
   for_each_block(k_rows, false, span.out ? &v_rows : nullptr, [&](std::size_t block, Rows rows) {
     for_each_head_tile(span.n_heads, [&](int h, auto heads) {
       const std::size_t first = static_cast<std::size_t>(h);
-      score_block<T, heads()>(chunks, b.query + first * chunks.padded(), rows, scale,
+      score_block<T, heads()>(steps, b.query + first * steps.padded(), rows, scale,
                               b.score + first * b.stride + block * kBlock, b.stride);
       rows.n_ahead = 0;  // asked for by the first tile
     });
@@ -215,28 +235,25 @@ void score_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder
 
 /// One block of pass 2: weights in, V rows added up.
 template <typename T>
-HWY_INLINE void weigh_heads(const AttentionSpan& span, const Chunks& chunks, Rows rows, const Buffers& b) {
-  const std::size_t pitch = chunks.padded();
+HWY_INLINE void weigh_heads(const AttentionSpan& span, const Steps& steps, Rows rows, const Buffers& b) {
+  const std::size_t pitch = steps.padded();
   for_each_head_tile(span.n_heads, [&](int h, auto heads) {
-    constexpr int kHeads = heads();
+    constexpr std::size_t kHeads = heads();
     const float* weight = b.weight + static_cast<std::size_t>(h) * kBlock;
     float* out = b.out + static_cast<std::size_t>(h) * pitch;
-    std::size_t c = 0;
-    for (; c + kMaxChunks <= chunks.whole; c += kMaxChunks) {
-      weigh_block<T, kHeads, kMaxChunks>(rows, c * kLanes, weight, out, pitch);
+    std::size_t s = 0;
+    for (; s + kTileSteps <= steps.whole; s += kTileSteps) {
+      weigh_block<T, kHeads, kTileSteps>(rows, s * kStep, 0, weight, out, pitch);
       rows.n_ahead = 0;  // asked for by the first tile
     }
-    for (; c < chunks.whole; ++c) weigh_block<T, kHeads, 1>(rows, c * kLanes, weight, out, pitch);
-    if (chunks.rest == 0) return;
-    for (std::size_t i = 0; i < kHeads; ++i) {
-      weigh_rest<T>(rows, c * kLanes, chunks.rest, weight + i * kBlock, out + i * pitch);
-    }
+    for (; s < steps.whole; ++s) weigh_block<T, kHeads, 1>(rows, s * kStep, 0, weight, out, pitch);
+    if (steps.rest > 0) weigh_block<T, kHeads, 1, true>(rows, s * kStep, steps.rest, weight, out, pitch);
   });
 }
 
 /// Pass 2: exp, its sum, and the weighted sum of V where it is asked for.
 template <typename T>
-void weigh_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder& v_rows, const Buffers& b) {
+void weigh_span(const AttentionSpan& span, const Steps& steps, const RowFinder& v_rows, const Buffers& b) {
   const F d;
   const std::size_t heads = static_cast<std::size_t>(span.n_heads);
   std::fill(b.sum, b.sum + heads * kLanes, 0.0f);
@@ -247,10 +264,10 @@ void weigh_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder
     }
   };
   if (span.out) {
-    std::fill(b.out, b.out + heads * chunks.padded(), 0.0f);
+    std::fill(b.out, b.out + heads * steps.padded(), 0.0f);
     for_each_block(v_rows, true, nullptr, [&](std::size_t block, const Rows& rows) {
       exp_heads(block, rows.n);
-      weigh_heads<T>(span, chunks, rows, b);
+      weigh_heads<T>(span, steps, rows, b);
     });
   } else {
     const std::size_t count = static_cast<std::size_t>(span.count);
@@ -265,22 +282,21 @@ void weigh_span(const AttentionSpan& span, const Chunks& chunks, const RowFinder
 
 void attend_span(const AttentionSpan& span) {
   const std::size_t head_dim = static_cast<std::size_t>(span.kv->head_dim);
-  const Chunks chunks{head_dim / kLanes, head_dim % kLanes};
-  const Buffers b = take_buffers(span, chunks);
+  const Steps steps{head_dim / kStep, head_dim % kStep};
+  const Buffers b = take_buffers(span, steps);
   const std::size_t heads = static_cast<std::size_t>(span.n_heads);
   for (std::size_t h = 0; h < heads; ++h) {
-    float* query = b.query + h * chunks.padded();
-    std::fill(std::copy_n(span.query + h * head_dim, head_dim, query), query + chunks.padded(), 0.0f);
+    pack_steps(span.kv->dtype, span.query + h * head_dim, head_dim, b.query + h * steps.padded());
   }
   const RowFinder k_rows(span, false), v_rows(span, true);
   with_type(span.kv->dtype, [&](auto type) {
     using T = decltype(type);
-    score_span<T>(span, chunks, k_rows, v_rows, b);
-    weigh_span<T>(span, chunks, v_rows, b);
+    score_span<T>(span, steps, k_rows, v_rows, b);
+    weigh_span<T>(span, steps, v_rows, b);
   });
   if (!span.out) return;
   for (std::size_t h = 0; h < heads; ++h) {
-    std::copy_n(b.out + h * chunks.padded(), head_dim, span.out + h * head_dim);
+    unpack_steps(span.kv->dtype, b.out + h * steps.padded(), head_dim, span.out + h * head_dim);
   }
 }
 

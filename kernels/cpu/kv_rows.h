@@ -39,11 +39,17 @@ class RowFinder {
     const std::int64_t first = static_cast<std::int64_t>(block * kBlock);
     if (first >= span_.count) return 0;
     const std::size_t n = static_cast<std::size_t>(std::min<std::int64_t>(kBlock, span_.count - first));
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::int64_t at = first + static_cast<std::int64_t>(i);
-      const std::int64_t position = span_.position ? span_.position[at] : span_.begin + at;
-      const int s = position >= second_from_ ? 1 : 0;
-      row[i] = base_[s] + static_cast<std::size_t>(position - begin_[s]) * row_bytes_;
+    if (span_.position) {
+      for (std::size_t i = 0; i < n; ++i) row[i] = at(span_.position[static_cast<std::size_t>(first) + i]);
+    } else {
+      // A run of rows in the first segment, then one in the second.
+      const std::int64_t begin = span_.begin + first;
+      const std::size_t cut = static_cast<std::size_t>(
+          std::clamp<std::int64_t>(second_from_ - begin, 0, static_cast<std::int64_t>(n)));
+      const char* here = cut > 0 ? at(begin) : nullptr;
+      for (std::size_t i = 0; i < cut; ++i) row[i] = here + i * row_bytes_;
+      here = cut < n ? at(begin + static_cast<std::int64_t>(cut)) : nullptr;
+      for (std::size_t i = cut; i < n; ++i) row[i] = here + (i - cut) * row_bytes_;
     }
     for (std::size_t i = n; i % 4 != 0; ++i) row[i] = row[n - 1];
     return n;
@@ -52,6 +58,11 @@ class RowFinder {
   std::size_t row_bytes() const { return row_bytes_; }
 
  private:
+  const char* at(std::int64_t position) const {
+    const int s = position >= second_from_ ? 1 : 0;
+    return base_[s] + static_cast<std::size_t>(position - begin_[s]) * row_bytes_;
+  }
+
   const AttentionSpan& span_;
   const char* base_[2];
   std::int64_t begin_[2];

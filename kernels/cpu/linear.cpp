@@ -20,144 +20,151 @@ HWY_BEFORE_NAMESPACE();
 namespace tide::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-/// Two vectors of weights a step, decoded from 2 * kLanes stored ones.
-constexpr std::size_t kStep = 2 * kLanes;
-
-template <typename T>
-HWY_INLINE void load_step(const typename T::Raw* p, V& first, V& second) {
-  first = T::load(p);
-  second = T::load(p + kLanes);
+/// Adds one step to the accumulators, half by half: what both halves need at once would not fit the
+/// registers. `w[o]` and `x` point at the step.
+template <typename T, int kRows, int kOuts>
+HWY_INLINE void add_step(const typename T::Raw* const* w, std::size_t w_at, const float* x, std::size_t pitch,
+                         V (&acc)[kRows][kOuts]) {
+  const auto add = [&](const V(&weight)[kOuts], const float* half) HWY_ATTR {
+    for (int r = 0; r < kRows; ++r) {
+      const V factor = hn::Load(F(), half + static_cast<std::size_t>(r) * pitch);
+      for (int o = 0; o < kOuts; ++o) acc[r][o] = hn::MulAdd(weight[o], factor, acc[r][o]);
+    }
+  };
+  V weight[kOuts];
+  for (int o = 0; o < kOuts; ++o) weight[o] = load_first<T>(w[o] + w_at);
+  add(weight, x);
+  for (int o = 0; o < kOuts; ++o) weight[o] = load_second<T>(w[o] + w_at);
+  add(weight, x + kLanes);
 }
 
-/// bf16 pairs split into even and odd elements: a shift and a mask a pair, no widening. `x` is packed
-/// in the same order.
-template <>
-HWY_INLINE void load_step<BF16>(const std::uint16_t* p, V& first, V& second) {
-  const hn::Repartition<std::uint16_t, F> d16;
-  const auto pairs = hn::BitCast(U32(), hn::LoadU(d16, p));
-  first = hn::BitCast(F(), hn::ShiftLeft<16>(pairs));
-  second = hn::BitCast(F(), hn::And(pairs, hn::Set(U32(), 0xffff0000u)));
-}
-
-/// One step's x in the order in which load_step yields the weights.
-void pack_step(bool even_odd, const float* x, float* packed) {
-  for (std::size_t i = 0; i < kStep; ++i) {
-    packed[even_odd ? i / 2 + (i % 2) * kLanes : i] = x[i];
+/// Sums the accumulators' lanes into y[row .. + kRows, out .. + kOuts].
+template <int kRows, int kOuts>
+HWY_INLINE void finish(const Linear& args, std::int64_t row, std::int64_t out, const V (&acc)[kRows][kOuts]) {
+  float sum[(kRows * kOuts + 3) / 4 * 4];
+  const auto at = [&](int k)
+                      HWY_ATTR { return k < kRows * kOuts ? acc[k / kOuts][k % kOuts] : hn::Zero(F()); };
+  for (int k = 0; k < kRows * kOuts; k += 4) {
+    hn::StoreU(sums_of_lanes(at(k), at(k + 1), at(k + 2), at(k + 3)), hn::Full128<float>(), sum + k);
   }
-}
-
-/// packed: [n_rows, pitch], zeros behind n_in.
-void pack_rows(const Linear& args, std::size_t pitch, float* packed) {
-  const bool even_odd = args.dtype == DType::bf16;
-  const std::size_t n_in = static_cast<std::size_t>(args.n_in);
-  for (std::size_t r = 0; r < static_cast<std::size_t>(args.n_rows); ++r) {
-    const float* x = args.x + r * n_in;
-    float* to = packed + r * pitch;
-    std::size_t i = 0;
-    for (; i + kStep <= n_in; i += kStep) pack_step(even_odd, x + i, to + i);
-    if (i < n_in) {
-      float last[kStep] = {};
-      std::memcpy(last, x + i, (n_in - i) * sizeof(float));
-      pack_step(even_odd, last, to + i);
+  for (int r = 0; r < kRows; ++r) {
+    const std::int64_t y = (row + r) * args.n_out + out;
+    for (int o = 0; o < kOuts; ++o) {
+      float value = sum[r * kOuts + o];
+      if (args.bias) value += args.bias[out + o];
+      if (args.residual) value += args.residual[y + o];
+      args.y[y + o] = value;
     }
   }
 }
 
-/// Adds one step to the accumulators. `w[o]` and `x` point at the step.
-template <typename T, int kRows, int kOuts>
-HWY_INLINE void add_step(const typename T::Raw* const* w, std::size_t w_at, const float* x, std::size_t pitch,
-                         V (&acc)[kRows][kOuts]) {
-  const F d;
-  V first[kOuts], second[kOuts];
-  for (int o = 0; o < kOuts; ++o) load_step<T>(w[o] + w_at, first[o], second[o]);
-  for (int r = 0; r < kRows; ++r) {
-    const V x_first = hn::Load(d, x + static_cast<std::size_t>(r) * pitch);
-    const V x_second = hn::Load(d, x + static_cast<std::size_t>(r) * pitch + kLanes);
-    for (int o = 0; o < kOuts; ++o) acc[r][o] = hn::MulAdd(first[o], x_first, acc[r][o]);
-    for (int o = 0; o < kOuts; ++o) acc[r][o] = hn::MulAdd(second[o], x_second, acc[r][o]);
-  }
-}
+/// Outputs of a panel: whole tiles of every shape.
+constexpr std::int64_t kPanel = 24;
 
-/// y[row .. + kRows, out .. + kOuts].
+/// Part of the way through n_in, for a panel of outputs and a few rows. Only the last part ends in y;
+/// the accumulators of the others wait in `partial`.
+struct Part {
+  const Linear& args;
+  const float* packed;  // [n_rows, pitch]
+  std::size_t pitch;
+  std::int64_t row;          // the first of the tile's rows
+  std::int64_t out;          // the first of the panel's outputs
+  std::size_t begin, end;    // of n_in
+  float* partial;            // [panel, rows, kLanes]
+  std::int64_t fetch_until;  // outputs before it may be asked for ahead of time
+};
+
+/// The outputs out .. + kOuts of part.row .. + kRows.
 template <typename T, int kRows, int kOuts>
-HWY_NOINLINE void tile(const Linear& args, const float* packed, std::size_t pitch, std::int64_t row,
-                       std::int64_t out, bool prefetch) {
+HWY_NOINLINE void tile(const Part& part, std::int64_t out) {
   using Raw = typename T::Raw;
   const F d;
-  const std::size_t n_in = static_cast<std::size_t>(args.n_in);
-  const float* x = packed + static_cast<std::size_t>(row) * pitch;
+  const std::size_t n_in = static_cast<std::size_t>(part.args.n_in), pitch = part.pitch;
+  const float* x = part.packed + static_cast<std::size_t>(part.row) * pitch;
+  float* partial = part.partial + static_cast<std::size_t>(out - part.out) * kRows * kLanes;
   const Raw* w[kOuts];
   for (int o = 0; o < kOuts; ++o)
-    w[o] = static_cast<const Raw*>(args.weight) + static_cast<std::size_t>(out + o) * n_in;
+    w[o] = static_cast<const Raw*>(part.args.weight) + static_cast<std::size_t>(out + o) * n_in;
   V acc[kRows][kOuts];
-  for (int r = 0; r < kRows; ++r) {
-    for (int o = 0; o < kOuts; ++o) acc[r][o] = hn::Zero(d);
+  for (int k = 0; k < kRows * kOuts; ++k) {
+    acc[k / kOuts][k % kOuts] =
+        part.begin == 0 ? hn::Zero(d) : hn::Load(d, partial + static_cast<std::size_t>(k) * kLanes);
   }
-  std::size_t i = 0;
-  for (; i + kStep <= n_in; i += kStep) {
+  const bool prefetch = out + 2 * kOuts <= part.fetch_until;
+  std::size_t i = part.begin;
+  for (; i + kStep <= part.end; i += kStep) {
     if (prefetch) {
       // The same step of the next kOuts outputs.
       for (int o = 0; o < kOuts; ++o) hwy::Prefetch(w[o] + kOuts * n_in + i);
     }
     add_step<T, kRows, kOuts>(w, i, x + i, pitch, acc);
   }
-  if (i < n_in) {
+  if (i < part.end) {
     Raw last[kOuts][kStep] = {};
     const Raw* from[kOuts];
     for (int o = 0; o < kOuts; ++o) {
-      std::memcpy(last[o], w[o] + i, (n_in - i) * sizeof(Raw));
+      std::memcpy(last[o], w[o] + i, (part.end - i) * sizeof(Raw));
       from[o] = last[o];
     }
     add_step<T, kRows, kOuts>(from, 0, x + i, pitch, acc);
   }
-  for (int r = 0; r < kRows; ++r) {
-    float sum[kOuts < 4 ? 4 : kOuts];
-    for (int o = 0; o < kOuts; o += 4) {
-      const V zero = hn::Zero(d);
-      const auto at = [&](int k) { return o + k < kOuts ? acc[r][o + k < kOuts ? o + k : 0] : zero; };
-      hn::StoreU(sums_of_lanes(at(0), at(1), at(2), at(3)), hn::Full128<float>(), sum + o);
-    }
-    const std::int64_t at = (row + r) * args.n_out + out;
-    for (int o = 0; o < kOuts; ++o) {
-      if (args.bias) sum[o] += args.bias[out + o];
-      if (args.residual) sum[o] += args.residual[at + o];
-      args.y[at + o] = sum[o];
-    }
+  if (part.end == n_in) return finish<kRows, kOuts>(part.args, part.row, out, acc);
+  for (int k = 0; k < kRows * kOuts; ++k) {
+    hn::Store(acc[k / kOuts][k % kOuts], d, partial + static_cast<std::size_t>(k) * kLanes);
   }
 }
 
-/// All rows of kOuts outputs: tiles of four rows, then what is left.
-template <typename T, int kOuts>
-void all_rows(const Linear& args, const float* packed, std::size_t pitch, std::int64_t out, bool prefetch) {
-  std::int64_t row = 0;
-  for (; row + 4 <= args.n_rows; row += 4) {
-    tile<T, 4, kOuts>(args, packed, pitch, row, out, prefetch && row == 0);
-  }
-  prefetch = prefetch && row == 0;
-  switch (args.n_rows - row) {
-    case 1:
-      return tile<T, 1, kOuts>(args, packed, pitch, row, out, prefetch);
-    case 2:
-      return tile<T, 2, kOuts>(args, packed, pitch, row, out, prefetch);
-    case 3:
-      return tile<T, 3, kOuts>(args, packed, pitch, row, out, prefetch);
-    default:
-      return;
+/// Outputs first .. last - 1 of kRows rows. Their x comes from the first-level cache again for every
+/// kOuts outputs, so n_in is walked in parts that leave room there.
+template <typename T, int kRows, int kOuts>
+void some_rows(const Linear& args, const float* packed, std::size_t pitch, std::int64_t row,
+               std::int64_t first, std::int64_t last) {
+  constexpr std::size_t kPart = (20 << 10) / (kRows * sizeof(float)) / kStep * kStep;
+  HWY_ALIGN float partial[kPanel * kRows * kLanes];
+  const std::size_t n_in = static_cast<std::size_t>(args.n_in);
+  // The weights come from memory once, with the first rows.
+  const std::int64_t fetch_until = row == 0 ? last : 0;
+  for (std::int64_t out = first; out < last; out += kPanel) {
+    const std::int64_t end = std::min<std::int64_t>(out + kPanel, last);
+    Part part{args, packed, pitch, row, out, 0, 0, partial, fetch_until};
+    do {
+      part.begin = part.end;
+      part.end = std::min(part.begin + kPart, n_in);
+      std::int64_t o = out;
+      for (; o + kOuts <= end; o += kOuts) tile<T, kRows, kOuts>(part, o);
+      for (; o < end; ++o) tile<T, kRows, 1>(part, o);
+    } while (part.end < n_in);
   }
 }
 
-/// Outputs first .. last - 1 of every row.
+/// Outputs first .. last - 1 of every row. Tiles are as large as the registers hold.
 void linear_block(const Linear& args, const float* packed, std::size_t pitch, std::int64_t first,
                   std::int64_t last) {
+  constexpr int kWide = kLanes >= 16 ? 4 : 2;
   with_type(args.dtype, [&](auto type) {
     using T = decltype(type);
-    std::int64_t out = first;
-    if (args.n_rows == 1) {
-      for (; out + 8 <= last; out += 8) tile<T, 1, 8>(args, packed, pitch, 0, out, out + 16 <= last);
+    std::int64_t row = 0;
+    for (; row + 6 <= args.n_rows; row += 6) some_rows<T, 6, kWide>(args, packed, pitch, row, first, last);
+    switch (args.n_rows - row) {
+      case 1:
+        return some_rows<T, 1, 8>(args, packed, pitch, row, first, last);
+      case 2:
+        return some_rows<T, 2, 4>(args, packed, pitch, row, first, last);
+      case 3:
+        return some_rows<T, 3, 4>(args, packed, pitch, row, first, last);
+      case 4:
+        return some_rows<T, 4, kWide>(args, packed, pitch, row, first, last);
+      case 5:
+        return some_rows<T, 5, kWide>(args, packed, pitch, row, first, last);
+      default:
+        return;
     }
-    for (; out + 4 <= last; out += 4) all_rows<T, 4>(args, packed, pitch, out, out + 8 <= last);
-    for (; out < last; ++out) all_rows<T, 1>(args, packed, pitch, out, false);
   });
+}
+
+void pack_row(const Linear& args, std::size_t pitch, float* packed, std::int64_t row) {
+  const std::size_t n_in = static_cast<std::size_t>(args.n_in), r = static_cast<std::size_t>(row);
+  pack_steps(args.dtype, args.x + r * n_in, n_in, packed + r * pitch);
 }
 
 /// Floats between packed rows.
@@ -175,7 +182,7 @@ namespace {
 
 HWY_EXPORT(linear_block);
 HWY_EXPORT(linear_pitch);
-HWY_EXPORT(pack_rows);
+HWY_EXPORT(pack_row);
 
 /// Bytes of weight a task reads: long enough to hide the cost of taking a task, short enough that the
 /// threads end together.
@@ -187,13 +194,15 @@ void linear(const Linear& args, ThreadPool& pool) {
   thread_local Scratch<float> scratch;
   const std::size_t pitch = HWY_DYNAMIC_DISPATCH(linear_pitch)(args.n_in);
   float* packed = scratch.get(static_cast<std::size_t>(args.n_rows) * pitch);
-  HWY_DYNAMIC_DISPATCH(pack_rows)(args, pitch, packed);
+  for (std::int64_t row = 0; row < args.n_rows; ++row) {
+    HWY_DYNAMIC_DISPATCH(pack_row)(args, pitch, packed, row);
+  }
 
   const std::int64_t row_bytes =
       std::max<std::int64_t>(1, args.n_in * static_cast<std::int64_t>(size_of(args.dtype)));
   const std::int64_t share = (args.n_out + 2 * pool.n_threads() - 1) / (2 * pool.n_threads());
-  const std::int64_t outs = (std::min(kBlockBytes / row_bytes, share) + 7) / 8 * 8;
-  const std::int64_t block = std::max<std::int64_t>(8, outs);
+  const std::int64_t outs = std::min(kBlockBytes / row_bytes, share);
+  const std::int64_t block = std::max<std::int64_t>(1, (outs + 23) / 24) * 24;  // whole tiles, of any shape
   pool.run((args.n_out + block - 1) / block, [&](std::int64_t task) {
     HWY_DYNAMIC_DISPATCH(linear_block)
     (args, packed, pitch, task * block, std::min(args.n_out, (task + 1) * block));

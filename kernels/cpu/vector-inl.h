@@ -7,12 +7,15 @@
 #else
 #define TIDE_KERNELS_CPU_VECTOR_INL_H_
 #endif
+#undef TIDE_INLINE_LAMBDA
 
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "base/float16.h"
 #include "kernels/types.h"
@@ -28,6 +31,19 @@ using U32 = hn::Rebind<std::uint32_t, F>;
 using I32 = hn::Rebind<std::int32_t, F>;
 /// Lanes of an fp32 vector; the targets built here all have a fixed width.
 constexpr std::size_t kLanes = hn::MaxLanes(F());
+
+/// A lambda that must become part of its caller: what it captures stays in registers then.
+#define TIDE_INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
+
+/// Calls fn(std::integral_constant<std::size_t, I>()) for I = 0 .. N - 1. An array of vectors stays in
+/// registers only where the compiler sees constant indices from the start, which loops do not promise.
+template <std::size_t N, std::size_t I = 0, typename Fn>
+HWY_INLINE void unrolled(const Fn& fn) {
+  if constexpr (I < N) {
+    fn(std::integral_constant<std::size_t, I>());
+    unrolled<N, I + 1>(fn);
+  }
+}
 
 /// Element types: how an array stores a value, and how kLanes of them become an fp32 vector.
 struct F32 {
@@ -101,6 +117,72 @@ HWY_INLINE V load_partial(const typename T::Raw* p, std::size_t count) {
   return T::load(buffer);
 }
 
+/// Elements a step: two vectors' worth, which load_first and load_second yield.
+constexpr std::size_t kStep = 2 * kLanes;
+
+template <typename T>
+HWY_INLINE V load_first(const typename T::Raw* p) {
+  return T::load(p);
+}
+template <typename T>
+HWY_INLINE V load_second(const typename T::Raw* p) {
+  return T::load(p + kLanes);
+}
+
+/// bf16 pairs split into even and odd elements: shifts, no widening. What meets them is packed in the
+/// same order (pack_steps).
+template <>
+HWY_INLINE V load_first<BF16>(const std::uint16_t* p) {
+  const hn::Repartition<std::uint16_t, F> d16;
+  return hn::BitCast(F(), hn::ShiftLeft<16>(hn::BitCast(U32(), hn::LoadU(d16, p))));
+}
+template <>
+HWY_INLINE V load_second<BF16>(const std::uint16_t* p) {
+  const hn::Repartition<std::uint16_t, F> d16;
+  const auto pairs = hn::BitCast(U32(), hn::LoadU(d16, p));
+  // A mask would take one of the 16 registers that the tiles are cut for.
+  if constexpr (kLanes < 16) return hn::BitCast(F(), hn::ShiftLeft<16>(hn::ShiftRight<16>(pairs)));
+  return hn::BitCast(F(), hn::And(pairs, hn::Set(U32(), 0xffff0000u)));
+}
+
+/// n fp32 values in the order of a step of `dtype`, step by step; zeros up to a whole step.
+HWY_INLINE void pack_steps(DType dtype, const float* x, std::size_t n, float* packed) {
+  const F d;
+  for (std::size_t i = 0; i < n; i += kStep) {
+    float last[kStep] = {};
+    const float* from = x + i;
+    if (n - i < kStep) {
+      std::memcpy(last, from, (n - i) * sizeof(float));
+      from = last;
+    }
+    V first, second;
+    if (dtype == DType::bf16) {
+      hn::LoadInterleaved2(d, from, first, second);
+    } else {
+      first = hn::LoadU(d, from);
+      second = hn::LoadU(d, from + kLanes);
+    }
+    hn::Store(first, d, packed + i);
+    hn::Store(second, d, packed + i + kLanes);
+  }
+}
+
+/// Undoes pack_steps.
+HWY_INLINE void unpack_steps(DType dtype, const float* packed, std::size_t n, float* x) {
+  const F d;
+  for (std::size_t i = 0; i < n; i += kStep) {
+    const V first = hn::Load(d, packed + i), second = hn::Load(d, packed + i + kLanes);
+    float step[kStep];
+    if (dtype == DType::bf16) {
+      hn::StoreInterleaved2(first, second, d, step);
+    } else {
+      hn::StoreU(first, d, step);
+      hn::StoreU(second, d, step + kLanes);
+    }
+    std::memcpy(x + i, step, std::min(kStep, n - i) * sizeof(float));
+  }
+}
+
 template <typename T>
 HWY_INLINE void store_partial(V v, typename T::Raw* p, std::size_t count) {
   typename T::Raw buffer[kLanes];
@@ -137,6 +219,30 @@ HWY_INLINE V exp(V x) {
   V y = hn::Mul(hn::Mul(p, scale_a), scale_b);
   y = hn::IfThenZeroElse(hn::Lt(x, low), y);
   return hn::IfThenElse(hn::Gt(x, high), hn::Inf(d), y);
+}
+
+/// exp(x) for x <= 1, as softmax needs it, in half the instructions: within 2 units in the last place,
+/// 0 below -86.6 (2^-125), NaN stays NaN. The same polynomial; x / ln 2 is rounded by adding 1.5 * 2^23,
+/// whose low bits then hold the integer that goes to the exponent field.
+HWY_INLINE V exp_of_low(V x) {
+  const F d;
+  const U32 du;
+  const V magic = hn::Set(d, 12582912.0f);
+  const V shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic);
+  const V n = hn::Sub(shifted, magic);
+  V r = hn::NegMulAdd(n, hn::Set(d, 0x1.62e4p-1f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, 1.42860682e-6f), r);
+  V p = hn::Set(d, 1.0f / 5040);
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 720));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 120));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(du, shifted));
+  const V y = hn::BitCast(d, hn::Add(hn::BitCast(du, p), exponent));
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -86.6f)), y);
 }
 
 /// Adds the 128-bit blocks of `v`.
