@@ -20,40 +20,63 @@ HWY_BEFORE_NAMESPACE();
 namespace tide::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-/// Adds one step to the accumulators, half by half: what both halves need at once would not fit the
-/// registers. `w[o]` and `x` point at the step.
-template <typename T, int kRows, int kOuts>
+/// Adds half a step to the accumulators. The fewer of rows and outputs wait in registers while the others
+/// pass by: accumulators, those and one more are what 16 registers hold.
+template <std::size_t kRows, std::size_t kOuts, typename LoadWeight>
+HWY_INLINE void add_half(const LoadWeight& weight_of, const float* x, std::size_t pitch,
+                         V (&acc)[kRows * kOuts]) {
+  const F d;
+  if constexpr (kRows < kOuts) {
+    V row[kRows];
+    unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA { row[r] = hn::Load(d, x + r * pitch); });
+    unrolled<kOuts>([&](auto o) TIDE_INLINE_LAMBDA {
+      const V weight = weight_of(o);
+      unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA {
+        acc[r * kOuts + o] = hn::MulAdd(weight, row[r], acc[r * kOuts + o]);
+      });
+    });
+  } else {
+    V weight[kOuts];
+    unrolled<kOuts>([&](auto o) TIDE_INLINE_LAMBDA { weight[o] = weight_of(o); });
+    unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA {
+      const V row = hn::Load(d, x + r * pitch);
+      unrolled<kOuts>([&](auto o) TIDE_INLINE_LAMBDA {
+        acc[r * kOuts + o] = hn::MulAdd(weight[o], row, acc[r * kOuts + o]);
+      });
+    });
+  }
+}
+
+/// Adds one step. `w[o]` and `x` point at it.
+template <typename T, std::size_t kRows, std::size_t kOuts>
 HWY_INLINE void add_step(const typename T::Raw* const* w, std::size_t w_at, const float* x, std::size_t pitch,
-                         V (&acc)[kRows][kOuts]) {
-  const auto add = [&](const V(&weight)[kOuts], const float* half) HWY_ATTR {
-    for (int r = 0; r < kRows; ++r) {
-      const V factor = hn::Load(F(), half + static_cast<std::size_t>(r) * pitch);
-      for (int o = 0; o < kOuts; ++o) acc[r][o] = hn::MulAdd(weight[o], factor, acc[r][o]);
-    }
-  };
-  V weight[kOuts];
-  for (int o = 0; o < kOuts; ++o) weight[o] = load_first<T>(w[o] + w_at);
-  add(weight, x);
-  for (int o = 0; o < kOuts; ++o) weight[o] = load_second<T>(w[o] + w_at);
-  add(weight, x + kLanes);
+                         V (&acc)[kRows * kOuts]) {
+  add_half<kRows, kOuts>([&](auto o) TIDE_INLINE_LAMBDA { return load_first<T>(w[o] + w_at); }, x, pitch,
+                         acc);
+  add_half<kRows, kOuts>([&](auto o) TIDE_INLINE_LAMBDA { return load_second<T>(w[o] + w_at); }, x + kLanes,
+                         pitch, acc);
 }
 
 /// Sums the accumulators' lanes into y[row .. + kRows, out .. + kOuts].
-template <int kRows, int kOuts>
-HWY_INLINE void finish(const Linear& args, std::int64_t row, std::int64_t out, const V (&acc)[kRows][kOuts]) {
-  float sum[(kRows * kOuts + 3) / 4 * 4];
-  const auto at = [&](int k)
-                      HWY_ATTR { return k < kRows * kOuts ? acc[k / kOuts][k % kOuts] : hn::Zero(F()); };
-  for (int k = 0; k < kRows * kOuts; k += 4) {
-    hn::StoreU(sums_of_lanes(at(k), at(k + 1), at(k + 2), at(k + 3)), hn::Full128<float>(), sum + k);
-  }
-  for (int r = 0; r < kRows; ++r) {
-    const std::int64_t y = (row + r) * args.n_out + out;
-    for (int o = 0; o < kOuts; ++o) {
+template <std::size_t kRows, std::size_t kOuts>
+HWY_INLINE void finish(const Linear& args, std::int64_t row, std::int64_t out,
+                       const V (&acc)[kRows * kOuts]) {
+  constexpr std::size_t kLast = kRows * kOuts - 1;
+  float sum[kLast / 4 * 4 + 4];
+  unrolled<kLast / 4 + 1>([&](auto four) TIDE_INLINE_LAMBDA {
+    constexpr std::size_t k = decltype(four)::value * 4;  // past the last: sums that nobody reads
+    hn::StoreU(sums_of_lanes(acc[k], acc[std::min(k + 1, kLast)], acc[std::min(k + 2, kLast)],
+                             acc[std::min(k + 3, kLast)]),
+               hn::Full128<float>(), sum + k);
+  });
+  for (std::size_t r = 0; r < kRows; ++r) {
+    const std::int64_t first = (row + static_cast<std::int64_t>(r)) * args.n_out;
+    for (std::size_t o = 0; o < kOuts; ++o) {
+      const std::int64_t column = out + static_cast<std::int64_t>(o);
       float value = sum[r * kOuts + o];
-      if (args.bias) value += args.bias[out + o];
-      if (args.residual) value += args.residual[y + o];
-      args.y[y + o] = value;
+      if (args.bias) value += args.bias[column];
+      if (args.residual) value += args.residual[first + column];
+      args.y[first + column] = value;
     }
   }
 }
@@ -75,7 +98,7 @@ struct Part {
 };
 
 /// The outputs out .. + kOuts of part.row .. + kRows.
-template <typename T, int kRows, int kOuts>
+template <typename T, std::size_t kRows, std::size_t kOuts>
 HWY_NOINLINE void tile(const Part& part, std::int64_t out) {
   using Raw = typename T::Raw;
   const F d;
@@ -83,47 +106,45 @@ HWY_NOINLINE void tile(const Part& part, std::int64_t out) {
   const float* x = part.packed + static_cast<std::size_t>(part.row) * pitch;
   float* partial = part.partial + static_cast<std::size_t>(out - part.out) * kRows * kLanes;
   const Raw* w[kOuts];
-  for (int o = 0; o < kOuts; ++o)
-    w[o] = static_cast<const Raw*>(part.args.weight) + static_cast<std::size_t>(out + o) * n_in;
-  V acc[kRows][kOuts];
-  for (int k = 0; k < kRows * kOuts; ++k) {
-    acc[k / kOuts][k % kOuts] =
-        part.begin == 0 ? hn::Zero(d) : hn::Load(d, partial + static_cast<std::size_t>(k) * kLanes);
-  }
-  const bool prefetch = out + 2 * kOuts <= part.fetch_until;
+  for (std::size_t o = 0; o < kOuts; ++o)
+    w[o] = static_cast<const Raw*>(part.args.weight) + (static_cast<std::size_t>(out) + o) * n_in;
+  V acc[kRows * kOuts];  // [row, output]
+  unrolled<kRows * kOuts>([&](auto k) TIDE_INLINE_LAMBDA {
+    acc[k] = part.begin == 0 ? hn::Zero(d) : hn::Load(d, partial + k * kLanes);
+  });
+  const bool prefetch = out + 2 * static_cast<std::int64_t>(kOuts) <= part.fetch_until;
   std::size_t i = part.begin;
   for (; i + kStep <= part.end; i += kStep) {
     if (prefetch) {
       // The same step of the next kOuts outputs.
-      for (int o = 0; o < kOuts; ++o) hwy::Prefetch(w[o] + kOuts * n_in + i);
+      for (std::size_t o = 0; o < kOuts; ++o) hwy::Prefetch(w[o] + kOuts * n_in + i);
     }
     add_step<T, kRows, kOuts>(w, i, x + i, pitch, acc);
   }
   if (i < part.end) {
     Raw last[kOuts][kStep] = {};
     const Raw* from[kOuts];
-    for (int o = 0; o < kOuts; ++o) {
+    for (std::size_t o = 0; o < kOuts; ++o) {
       std::memcpy(last[o], w[o] + i, (part.end - i) * sizeof(Raw));
       from[o] = last[o];
     }
     add_step<T, kRows, kOuts>(from, 0, x + i, pitch, acc);
   }
   if (part.end == n_in) return finish<kRows, kOuts>(part.args, part.row, out, acc);
-  for (int k = 0; k < kRows * kOuts; ++k) {
-    hn::Store(acc[k / kOuts][k % kOuts], d, partial + static_cast<std::size_t>(k) * kLanes);
-  }
+  unrolled<kRows * kOuts>([&](auto k) TIDE_INLINE_LAMBDA { hn::Store(acc[k], d, partial + k * kLanes); });
 }
 
 /// Outputs first .. last - 1 of kRows rows. Their x comes from the first-level cache again for every
 /// kOuts outputs, so n_in is walked in parts that leave room there.
-template <typename T, int kRows, int kOuts>
+template <typename T, std::size_t kRows, std::size_t kOuts>
 void some_rows(const Linear& args, const float* packed, std::size_t pitch, std::int64_t row,
                std::int64_t first, std::int64_t last) {
   constexpr std::size_t kPart = (20 << 10) / (kRows * sizeof(float)) / kStep * kStep;
-  HWY_ALIGN float partial[kPanel * kRows * kLanes];
+  HWY_ALIGN float partial[static_cast<std::size_t>(kPanel) * kRows * kLanes];
   const std::size_t n_in = static_cast<std::size_t>(args.n_in);
   // The weights come from memory once, with the first rows.
   const std::int64_t fetch_until = row == 0 ? last : 0;
+  constexpr std::int64_t kStride = static_cast<std::int64_t>(kOuts);
   for (std::int64_t out = first; out < last; out += kPanel) {
     const std::int64_t end = std::min<std::int64_t>(out + kPanel, last);
     Part part{args, packed, pitch, row, out, 0, 0, partial, fetch_until};
@@ -131,7 +152,7 @@ void some_rows(const Linear& args, const float* packed, std::size_t pitch, std::
       part.begin = part.end;
       part.end = std::min(part.begin + kPart, n_in);
       std::int64_t o = out;
-      for (; o + kOuts <= end; o += kOuts) tile<T, kRows, kOuts>(part, o);
+      for (; o + kStride <= end; o += kStride) tile<T, kRows, kOuts>(part, o);
       for (; o < end; ++o) tile<T, kRows, 1>(part, o);
     } while (part.end < n_in);
   }
@@ -140,7 +161,7 @@ void some_rows(const Linear& args, const float* packed, std::size_t pitch, std::
 /// Outputs first .. last - 1 of every row. Tiles are as large as the registers hold.
 void linear_block(const Linear& args, const float* packed, std::size_t pitch, std::int64_t first,
                   std::int64_t last) {
-  constexpr int kWide = kLanes >= 16 ? 4 : 2;
+  constexpr std::size_t kWide = kLanes >= 16 ? 4 : 2;
   with_type(args.dtype, [&](auto type) {
     using T = decltype(type);
     std::int64_t row = 0;

@@ -143,5 +143,25 @@ TEST_P(LinearKernel, NoOutputsAndNoRowsAreNothingToDo) {
   EXPECT_EQ(y, 7);
 }
 
+/// A long input is walked in parts, whose length depends on the rows of a tile.
+TEST_P(LinearKernel, LongInputsMatchTheReferenceAndEachRowIsItsOwn) {
+  ThreadPool pool(2);
+  Random random(5);
+  for (const std::int64_t n_in : {832, 833, 1697, 5121}) {
+    const std::int64_t n_out = 25;
+    const Problem p(random, DType::bf16, 7, n_in, n_out);
+    const std::vector<float> y = run(p.args, pool);
+    expect_near(y, expected(p.args, pool), tolerance(DType::bf16), "in " + std::to_string(n_in));
+    for (const std::int64_t row : {0, 5, 6}) {
+      Linear alone = p.args;
+      alone.n_rows = 1;
+      alone.x += row * n_in;
+      alone.residual += row * n_out;
+      expect_same_bits({y.begin() + row * n_out, y.begin() + (row + 1) * n_out}, run(alone, pool),
+                       "in " + std::to_string(n_in) + " row " + std::to_string(row));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tide::kernels::test
