@@ -215,8 +215,11 @@ void linear(const Linear& args, ThreadPool& pool) {
   thread_local Scratch<float> scratch;
   const std::size_t pitch = HWY_DYNAMIC_DISPATCH(linear_pitch)(args.n_in);
   float* packed = scratch.get(static_cast<std::size_t>(args.n_rows) * pitch);
-  for (std::int64_t row = 0; row < args.n_rows; ++row) {
-    HWY_DYNAMIC_DISPATCH(pack_row)(args, pitch, packed, row);
+  const auto pack = [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(pack_row)(args, pitch, packed, row); };
+  if (args.n_rows < 8) {
+    for (std::int64_t row = 0; row < args.n_rows; ++row) pack(row);
+  } else {
+    pool.run(args.n_rows, pack);
   }
 
   const std::int64_t row_bytes =

@@ -21,10 +21,11 @@ void head_probs(const float* score, float log_sum_exp, float* prob, std::size_t 
   const F d;
   const V shift = hn::Set(d, log_sum_exp);
   std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) F32::store(exp(hn::Sub(F32::load(score + i), shift)), prob + i);
+  for (; i + kLanes <= count; i += kLanes)
+    F32::store(exp_of_low(hn::Sub(F32::load(score + i), shift)), prob + i);
   if (i < count) {
     const std::size_t rest = count - i;
-    store_partial<F32>(exp(hn::Sub(load_partial<F32>(score + i, rest), shift)), prob + i, rest);
+    store_partial<F32>(exp_of_low(hn::Sub(load_partial<F32>(score + i, rest), shift)), prob + i, rest);
   }
 }
 
@@ -38,7 +39,7 @@ void pooled_prob(const PooledProb& args) {
     for (std::size_t h = 0; h < static_cast<std::size_t>(args.n_heads); ++h) {
       const float* score = args.score + h * stride + i;
       const V s = rest == kLanes ? F32::load(score) : load_partial<F32>(score, rest);
-      sum = hn::Add(sum, exp(hn::Sub(s, hn::Set(d, args.log_sum_exp[h]))));
+      sum = hn::Add(sum, exp_of_low(hn::Sub(s, hn::Set(d, args.log_sum_exp[h]))));
     }
     rest == kLanes ? F32::store(sum, args.pooled + i) : store_partial<F32>(sum, args.pooled + i, rest);
   }
@@ -58,14 +59,15 @@ HWY_EXPORT(pooled_prob);
 void pooled_prob(const PooledProb& args) { HWY_DYNAMIC_DISPATCH(pooled_prob)(args); }
 
 void attention_probs(std::span<const ProbRow> rows, ThreadPool& pool) {
-  // Rows may differ in their number of heads, so a task is a row.
-  pool.run(static_cast<std::int64_t>(rows.size()), [&](std::int64_t r) {
-    const ProbRow& row = rows[static_cast<std::size_t>(r)];
-    for (std::int32_t h = 0; h < row.n_heads; ++h) {
-      HWY_DYNAMIC_DISPATCH(head_probs)
-      (row.score + h * row.stride, row.log_sum_exp[h], row.prob + h * row.stride,
-       static_cast<std::size_t>(row.count));
-    }
+  std::int64_t most_heads = 0;
+  for (const ProbRow& row : rows) most_heads = std::max<std::int64_t>(most_heads, row.n_heads);
+  pool.run(static_cast<std::int64_t>(rows.size()) * most_heads, [&](std::int64_t task) {
+    const ProbRow& row = rows[static_cast<std::size_t>(task / most_heads)];
+    const std::int64_t h = task % most_heads;
+    if (h >= row.n_heads) return;
+    HWY_DYNAMIC_DISPATCH(head_probs)
+    (row.score + h * row.stride, row.log_sum_exp[h], row.prob + h * row.stride,
+     static_cast<std::size_t>(row.count));
   });
 }
 

@@ -36,6 +36,16 @@ StepRunner::StepRunner(const Model& model, const RopeAngles& angles, kernels::Th
 
 StepRunner::~StepRunner() = default;
 
+/// Rows one by one, shared out among the threads where there are enough to repay it.
+template <typename Body>
+void StepRunner::for_each_row(const Body& body) {
+  if (n_rows_ < 4) {
+    for (std::size_t i = 0; i < n_rows_; ++i) body(i);
+  } else {
+    pool_.run(static_cast<std::int64_t>(n_rows_), [&](std::int64_t i) { body(static_cast<std::size_t>(i)); });
+  }
+}
+
 void StepRunner::run(std::span<Sequence* const> rows, std::span<const std::int32_t> fed_ids) {
   const auto begin = std::chrono::steady_clock::now();
   prepare(rows, fed_ids);
@@ -101,7 +111,7 @@ void StepRunner::project(int layer) {
 void StepRunner::rotate_and_append(int layer) {
   const std::int64_t head_dim = config_.head_dim;
   const std::size_t half = static_cast<std::size_t>(head_dim / 2);
-  for (std::size_t i = 0; i < n_rows_; ++i) {
+  for_each_row([&](std::size_t i) {
     Row& row = *row_[i];
     kernels::cpu::rope({row.query, cosine_.data() + i * half, sine_.data() + i * half,
                         config_.n_heads + config_.n_kv_heads, config_.head_dim});
@@ -114,7 +124,7 @@ void StepRunner::rotate_and_append(int layer) {
       kernels::cpu::convert(
           {v + head * head_dim, own.v_row(layer, head, row.kv_len - 1), head_dim, DType::f32, own.dtype()});
     }
-  }
+  });
 }
 
 void StepRunner::choose(int layer) {
@@ -185,11 +195,14 @@ void StepRunner::count_reads(int layer) {
 void StepRunner::feed_forward(int layer) {
   const LayerWeights& weights = model_.weights().layers[static_cast<std::size_t>(layer)];
   const auto rows = static_cast<std::int64_t>(n_rows_);
+  const auto ffn = static_cast<std::size_t>(config_.ffn_size);
   linear(weights.output, model_.dtype(), attention_.data(), hidden_.data(), n_rows_, hidden_.data(), pool_);
   kernels::cpu::rms_norm({hidden_.data(), weights.ffn_norm.const_data_ptr<float>(), normed_.data(), rows,
                           config_.hidden_size, config_.rms_epsilon});
   linear(weights.gate_up, model_.dtype(), normed_.data(), gate_up_.data(), n_rows_, nullptr, pool_);
-  kernels::cpu::silu_mul({gate_up_.data(), active_.data(), rows, config_.ffn_size});
+  for_each_row([&](std::size_t i) {
+    kernels::cpu::silu_mul({gate_up_.data() + i * 2 * ffn, active_.data() + i * ffn, 1, config_.ffn_size});
+  });
   linear(weights.down, model_.dtype(), active_.data(), hidden_.data(), n_rows_, hidden_.data(), pool_);
 }
 
@@ -199,9 +212,11 @@ void StepRunner::read_out() {
                           static_cast<std::int64_t>(n_rows_), config_.hidden_size, config_.rms_epsilon});
   linear(weights.lm_head, model_.dtype(), normed_.data(), logits_.data(), n_rows_, nullptr, pool_);
   const auto vocab = static_cast<std::size_t>(config_.vocab_size);
+  for_each_row([&](std::size_t i) {
+    std::copy_n(logits_.data() + i * vocab, vocab, row_[i]->sequence->logits_.data());
+  });
   for (std::size_t i = 0; i < n_rows_; ++i) {
     Sequence& sequence = *row_[i]->sequence;
-    std::copy_n(logits_.data() + i * vocab, vocab, sequence.logits_.data());
     sequence.cache_->own().set_count(sequence.cache_->own().count() + 1);
     ++sequence.step_;
   }

@@ -29,6 +29,8 @@ class StepRunner {
   struct Row;
 
   void prepare(std::span<Sequence* const> rows, std::span<const std::int32_t> fed_ids);
+  template <typename Body>
+  void for_each_row(const Body& body);
   void run_layer(int layer);
   void project(int layer);
   void rotate_and_append(int layer);
@@ -56,6 +58,7 @@ class StepRunner {
   std::vector<float> hidden_, normed_, qkv_, attention_, gate_up_, active_, logits_, cosine_, sine_;
   std::vector<kernels::FullAttentionRow> full_;
   std::vector<kernels::GatherAttentionRow> gather_;
+  std::vector<kernels::ProbRow> prob_rows_;  // one a query head
   ReadCounter counter_;
 };
 

@@ -58,18 +58,15 @@ LayerScores StepRunner::exact_scores(Row& row) {
 const float* StepRunner::probs_of_read(Row& row, std::int64_t& stride) {
   stride = row.stride;
   grow(row.prob, config_.n_heads * row.stride);
+  prob_rows_.clear();
   for (int head = 0; head < config_.n_heads; ++head) {
     const std::int64_t count = row.read == nullptr
                                    ? row.kv_len
                                    : row.read->count[static_cast<std::size_t>(row.read->set_of_head[head])];
-    const kernels::ProbRow args{row.score.data() + head * row.stride,
-                                row.log_sum_exp.data() + head,
-                                row.prob.data() + head * row.stride,
-                                1,
-                                row.stride,
-                                count};
-    kernels::cpu::attention_probs({&args, 1}, pool_);
+    prob_rows_.push_back({row.score.data() + head * row.stride, row.log_sum_exp.data() + head,
+                          row.prob.data() + head * row.stride, 1, row.stride, count});
   }
+  kernels::cpu::attention_probs(prob_rows_, pool_);
   return row.prob.data();
 }
 
