@@ -16,7 +16,7 @@ GGML_LOG_LEVEL_ERROR = 4  # of ggml.h
 
 
 class Peer:
-    def __init__(self, model, sha256, dtype, n_ctx, threads):
+    def __init__(self, model, sha256, dtype, n_ctx, threads, sequences=1):
         import llama_cpp
 
         self.api = llama_cpp
@@ -30,6 +30,8 @@ class Peer:
             raise RuntimeError(f"cannot load {path}: {self.told}")
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = n_ctx
+        params.n_seq_max = sequences
+        params.kv_unified = True  # sequences share rows
         params.n_batch = N_BATCH
         params.n_ubatch = 512
         params.n_threads = threads
@@ -72,6 +74,26 @@ class Peer:
         self.api.llama_synchronize(self.context)
         self.length = len(ids)
         return {"ms": 1e3 * (time.perf_counter() - begin)}
+
+    def fill(self, ids, length):
+        """Fills the cache to `length` positions: with `ids`, and where those are fewer with their rows
+        again and again, each time turned to their new positions. Attention reads every row whatever it
+        holds, so that a step takes as long as after a prefill of that length."""
+        self.prefill(ids)
+        if len(ids) == length:
+            return {}
+        size = self.api.llama_state_seq_get_size(self.context, 0)
+        rows = (ctypes.c_uint8 * size)()
+        self.api.llama_state_seq_get_data(self.context, rows, size, 0)
+        while self.length < length:
+            if self.api.llama_state_seq_set_data(self.context, rows, size, 1) == 0:
+                raise RuntimeError("cannot restore a passage")
+            self.api.llama_memory_seq_rm(self.memory, 1, length - self.length, -1)
+            self.api.llama_memory_seq_add(self.memory, 1, 0, -1, self.length)
+            self.api.llama_memory_seq_cp(self.memory, 1, 0, -1, -1)
+            self.api.llama_memory_seq_rm(self.memory, 1, -1, -1)
+            self.length = min(length, self.length + len(ids))
+        return {"cache_filled_with": f"the rows of {len(ids)} tokens, repeated"}
 
     def decode(self, first, steps, warm_up):
         """Greedy steps after the prompt; the cache is cut back afterwards."""

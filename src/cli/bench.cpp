@@ -25,7 +25,10 @@ struct Bench {
 
 const std::vector<Bench>& benches() {
   static const std::vector<Bench> all = {
-      {"decode", {"--policy", "--length", "--steps", "--peer"}, {"llama.cpp"}, bench_decode},
+      {"decode",
+       {"--policy", "--length", "--steps", "--latency-only", "--peer"},
+       {"llama.cpp", "hf"},
+       bench_decode},
   };
   return all;
 }
@@ -38,7 +41,7 @@ std::vector<std::string> bench_names() {
 
 /// Throws InputError when an option was given that the bench does not have.
 void check_options(const Bench& bench, const CLI::App& command) {
-  for (const char* name : {"--policy", "--length", "--steps", "--peer"}) {
+  for (const char* name : {"--policy", "--length", "--steps", "--latency-only", "--peer"}) {
     const bool taken = std::find(bench.options.begin(), bench.options.end(), name) != bench.options.end();
     if (!taken && command.count(name) > 0) fail_input("bench {}: has no {}", bench.name, name);
   }
@@ -78,8 +81,12 @@ void add_bench(CLI::App& root) {
       ->take_all();
   command->add_option("--length", options->length, "Prompt length in tokens [1024]")->check(count);
   command->add_option("--steps", options->steps, "Steps a round [32]")->check(count);
+  command->add_flag("--latency-only", options->latency_only,
+                    "Lengths past the model's positions too: the cache is filled with passages, and only "
+                    "the latency means something");
   command->add_option("--rounds", options->rounds, "Interleaved rounds [7]")->check(count);
-  command->add_option("--peer", options->peers, "Program timed beside ours: llama.cpp; may be given again")
+  command
+      ->add_option("--peer", options->peers, "Program timed beside ours: llama.cpp or hf; may be given again")
       ->check(CLI::IsMember({"none", "llama.cpp", "hf"}))
       ->take_all();
   command->add_option("--out", options->out, "JSON file for the result");

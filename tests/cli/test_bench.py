@@ -6,6 +6,7 @@ import os
 import unittest
 import unittest.mock
 
+import tiny_gguf
 from command import CommandCase, tidegauge
 
 SPREAD = {"median", "min", "max"}
@@ -25,7 +26,8 @@ class BenchCase(CommandCase):
         cls.addClassCleanup(temporary.stop)
 
     def bench(self, what, *arguments):
-        return tidegauge("bench", what, "--model", self.model, "--rounds", 3, "--threads", 1, *arguments)
+        model = () if "--model" in arguments else ("--model", self.model)
+        return tidegauge("bench", what, *model, "--rounds", 3, "--threads", 1, *arguments)
 
     def result(self, what, *arguments):
         """The JSON of a bench that is done."""
@@ -84,14 +86,59 @@ class Decode(BenchCase):
         for row in result["rows"]:
             self.assertLessEqual(SPREAD, row["share_of_read_bandwidth_derived"].keys())
 
-    @needs("llama_cpp")
-    def test_beside_llama_cpp(self):
-        result = self.result("decode", "--length", 60, "--steps", 3, "--peer", "llama.cpp")
+    def test_says_what_is_resident(self):
+        memory = self.result("decode", "--length", 60, "--steps", 3)["memory"]
+        self.assertGreater(memory["weights_bytes"], 0)
+        # 59 rows of 2 KV heads of 16, bf16, K and V, 5 layers
+        self.assertEqual(memory["kv_cache_bytes"], 59 * 2 * 16 * 2 * 2 * 5)
+        self.assertEqual(
+            memory["beyond_weights_and_cache_bytes"],
+            memory["peak_resident_bytes"] - memory["weights_bytes"] - memory["kv_cache_bytes"],
+        )
+
+    def test_lengths_past_the_models_positions_are_told_apart(self):
+        self.assert_refused(self.bench("decode", "--length", 700), "512 positions", "--latency-only")
+        self.assertFalse(self.result("decode", "--length", 60, "--steps", 2, "--latency-only")["latency_only"])
+        result = self.result("decode", "--length", 1200, "--steps", 2, "--latency-only")
+        self.assertTrue(result["latency_only"])
+        self.assertIn("latency means something, the text does not", result["note"])
+        (row,) = result["rows"]
+        # K and V of all positions, 1201 on average, beside the weights
+        cache = row["bytes_derived"] - result["memory"]["weights_bytes"]
+        self.assertAlmostEqual(cache / (2 * 16 * 2 * 2 * 5), 1200 + 1.5)
+
+    def check_peer(self, program, *arguments):
+        result = self.result("decode", "--steps", 3, "--peer", program, *arguments)
         ours, peer = result["rows"]
-        self.assertEqual(peer["program"], "llama.cpp")
-        self.assertIn("bf16", peer["name"])
+        self.assertEqual(peer["program"], program)
         self.assert_rows(result, ["full", peer["name"]])
         self.assert_ratio(ours, peer)
+        return result, peer
+
+    @needs("llama_cpp")
+    def test_beside_llama_cpp(self):
+        for dtype in ("bf16", "fp32"):
+            result, peer = self.check_peer("llama.cpp", "--length", 60, "--dtype", dtype)
+            self.assertEqual(peer["facts"]["weights"], dtype)
+            self.assertTrue(peer["facts"]["flash_attention"])
+            self.assertEqual(peer["facts"]["threads"], 1)
+        self.assertGreaterEqual(peer["tokens_in_common_with_first_row"], 1)  # fp32: the same text
+        _, peer = self.check_peer("llama.cpp", "--length", 1200, "--latency-only")
+        self.assertIn("repeated", peer["facts"]["cache_filled_with"])
+
+    @needs("transformers")
+    def test_beside_transformers(self):
+        model = self.folder / "hf.gguf"
+        tiny_gguf.write(model, hidden=96)
+        _, peer = self.check_peer("hf", "--model", model, "--length", 60, "--dtype", "fp32", "--kv-dtype", "fp32")
+        self.assertIn(peer["facts"]["attention"], ("eager", "sdpa"))
+        self.assertEqual(peer["tokens_in_common_with_first_row"], 5)  # all, those of the warm-up too
+        _, peer = self.check_peer("hf", "--model", model, "--length", 1200, "--latency-only")
+        self.assertIn("repeated", peer["facts"]["cache_filled_with"])
+
+    def test_a_peer_that_a_bench_does_not_have(self):
+        self.assert_refused(self.bench("decode", "--peer", "ollama"), "--peer", "ollama")
+        self.assert_refused(self.bench("decode", "--peer", "hf", "--peer", "hf"), "--peer hf: given twice")
 
 
 if __name__ == "__main__":

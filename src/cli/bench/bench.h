@@ -19,6 +19,7 @@ struct BenchOptions {
   std::vector<std::string> policies;
   std::optional<std::int64_t> length, steps, rounds;
   std::vector<std::string> peers;  ///< "llama.cpp", "hf"
+  bool latency_only = false;       ///< lengths past the model's positions are allowed
   std::filesystem::path out;
   bool json = false;
 };

@@ -18,10 +18,21 @@ std::vector<std::string> command_of(const std::string& program) {
   return {TIDEGAUGE_PYTHON, script};
 }
 
+/// The program's name. Throws InputError when it cannot take weights of that type.
+const std::string& check(const std::string& program, const std::string& dtype) {
+  if (program == "hf" && dtype != "bf16" && dtype != "fp32") {
+    fail_input("--peer hf: has no {} weights; expected --dtype bf16 or fp32", dtype);
+  }
+  return program;
+}
+
 }  // namespace
 
 Peer::Peer(const std::string& program, const nlohmann::json& setup)
-    : program_(program), child_(command_of(program)), facts_(exchange(setup)), name_(facts_.at("name")) {}
+    : program_(check(program, setup.at("dtype"))),
+      child_(command_of(program)),
+      facts_(exchange(setup)),
+      name_(facts_.at("name")) {}
 
 nlohmann::json Peer::ask(const nlohmann::json& request) { return exchange(request); }
 

@@ -20,6 +20,9 @@ class Peer {
   /// All of what it said: versions and settings.
   const nlohmann::json& facts() const { return facts_; }
 
+  /// Adds what it found out about itself since.
+  void add_facts(const nlohmann::json& more) { facts_.update(more); }
+
   /// Its answer to {"do": …}. Throws WorkError with its message when it could not.
   nlohmann::json ask(const nlohmann::json& request);
 
