@@ -77,7 +77,7 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
   command.add_flag("--raw", options.raw, "The prompt as it is, without the chat template")->group(group);
 }
 
-Session open_session(const ModelOptions& options) {
+Session open_session(const ModelOptions& options, std::int64_t max_positions) {
   require_device(options.device);
   Session session;
   const auto dtype = options.dtype == "fp32" ? kernels::DType::f32 : kernels::DType::bf16;
@@ -85,6 +85,7 @@ Session open_session(const ModelOptions& options) {
   DecoderOptions decoder;
   decoder.kv_dtype = kv_dtype_of(options.kv_dtype);
   decoder.n_threads = options.threads;
+  decoder.max_positions = max_positions;
   session.decoder = std::make_unique<Decoder>(session.model, decoder);
   return session;
 }

@@ -33,7 +33,8 @@ struct Session {
   std::shared_ptr<const Model> model;
   std::unique_ptr<Decoder> decoder;
 };
-Session open_session(const ModelOptions& options);
+/// `max_positions`: of a sequence; 0: the model's.
+Session open_session(const ModelOptions& options, std::int64_t max_positions = 0);
 
 /// The policy of a spec, bound to a model. Throws InputError.
 std::shared_ptr<const AttentionPolicy> bind_policy(const std::string& spec, const Model& model);

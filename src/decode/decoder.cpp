@@ -14,12 +14,14 @@ struct Decoder::Impl {
   Impl(std::shared_ptr<const Model> of, const DecoderOptions& with)
       : model(std::move(of)),
         options(with),
+        max_positions(with.max_positions > 0 ? with.max_positions : model->config().max_positions),
         pool(with.n_threads),
         angles(model->config()),
         runner(*model, angles, pool) {}
 
   std::shared_ptr<const Model> model;
   DecoderOptions options;
+  std::int64_t max_positions;
   kernels::ThreadPool pool;
   RopeAngles angles;
   StepRunner runner;
@@ -29,6 +31,7 @@ namespace {
 
 DecoderOptions resolved(DecoderOptions options) {
   if (options.n_threads < 0) fail_input("threads: {} is negative", options.n_threads);
+  if (options.max_positions < 0) fail_input("positions: {} is negative", options.max_positions);
   if (options.prefill_chunk < 1) fail_input("prefill chunk: {} is below 1", options.prefill_chunk);
   if (options.n_threads == 0) {
     options.n_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -36,15 +39,15 @@ DecoderOptions resolved(DecoderOptions options) {
   return options;
 }
 
-void check_ids(std::span<const std::int32_t> ids, const ModelConfig& config) {
+void check_ids(std::span<const std::int32_t> ids, const ModelConfig& config, std::int64_t max_positions) {
   if (ids.empty()) fail_input("prompt: no tokens, expected at least 1");
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0 || ids[i] >= config.vocab_size) {
       fail_input("prompt: token {} is {}, expected 0 to {}", i, ids[i], config.vocab_size - 1);
     }
   }
-  if (ids.size() > static_cast<std::size_t>(config.max_positions)) {
-    fail_input("prompt: {} tokens, the model has {} positions", ids.size(), config.max_positions);
+  if (ids.size() > static_cast<std::size_t>(max_positions)) {
+    fail_input("prompt: {} tokens, the model has {} positions", ids.size(), max_positions);
   }
 }
 
@@ -61,7 +64,7 @@ int Decoder::n_threads() const { return impl_->options.n_threads; }
 
 std::shared_ptr<const Prompt> Decoder::prefill(std::span<const std::int32_t> ids, DecodeObserver* observer,
                                                const std::function<void(std::int64_t)>& progress) {
-  check_ids(ids, impl_->model->config());
+  check_ids(ids, impl_->model->config(), impl_->max_positions);
   const auto begin = std::chrono::steady_clock::now();
   const auto cached = static_cast<std::int64_t>(ids.size()) - 1;
   auto rows = std::make_shared<KvRows>(impl_->model->config(), impl_->options.kv_dtype, 0, cached);
@@ -81,9 +84,9 @@ std::unique_ptr<Sequence> Decoder::fork(std::shared_ptr<const Prompt> prompt,
   const ModelConfig& config = impl_->model->config();
   const std::int64_t last = prompt->prompt_len() - 1 + max_steps;
   if (max_steps < 1) fail_input("steps: {} is below 1", max_steps);
-  if (last > config.max_positions) {
+  if (last > impl_->max_positions) {
     fail_input("steps: a prompt of {} tokens and {} steps need {} positions, the model has {}",
-               prompt->prompt_len(), max_steps, last, config.max_positions);
+               prompt->prompt_len(), max_steps, last, impl_->max_positions);
   }
   std::unique_ptr<Sequence> sequence(new Sequence());
   sequence->prompt_ = prompt;
@@ -103,9 +106,9 @@ void Decoder::step(std::span<Sequence* const> rows, std::span<const std::int32_t
   for (std::size_t i = 0; i < rows.size(); ++i) {
     TIDE_ASSERT(fed_ids[i] >= 0 && fed_ids[i] < config.vocab_size);
     TIDE_ASSERT(rows[i]->step_ > 0 || fed_ids[i] == rows[i]->prompt_->ids.back());
-    if (rows[i]->cache_->kv_len() >= config.max_positions) {
+    if (rows[i]->cache_->kv_len() >= impl_->max_positions) {
       fail_input("steps: position {} is beyond the model's {}", rows[i]->cache_->kv_len(),
-                 config.max_positions);
+                 impl_->max_positions);
     }
   }
   impl_->runner.run(rows, fed_ids);

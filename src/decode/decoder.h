@@ -17,7 +17,10 @@ namespace tide {
 
 struct DecoderOptions {
   kernels::DType kv_dtype = kernels::DType::bf16;
-  int n_threads = 0;        ///< 0: chosen from the machine
+  int n_threads = 0;  ///< 0: chosen from the machine
+  /// Positions a sequence may have; 0: the model's. More than the model was trained for gives sound
+  /// latencies and meaningless text.
+  std::int64_t max_positions = 0;
   int prefill_chunk = 512;  ///< prompt positions a pass; memory grows with chunk x kv_len, not kv_len squared
 };
 
@@ -31,12 +34,12 @@ class Decoder {
   int n_threads() const;
 
   /// Fills the cache with ids[0 .. n-2] under full attention. `progress` gets positions done.
-  /// Throws InputError: no ids, an id beyond the vocabulary, more ids than the model has positions.
+  /// Throws InputError: no ids, an id beyond the vocabulary, more ids than a sequence may have positions.
   std::shared_ptr<const Prompt> prefill(std::span<const std::int32_t> ids, DecodeObserver* observer = nullptr,
                                         const std::function<void(std::int64_t)>& progress = {});
 
   /// A sequence that continues the prompt under a policy. `max_steps` positions are reserved.
-  /// Throws InputError when prompt_len - 1 + max_steps exceeds the model's positions.
+  /// Throws InputError when prompt_len - 1 + max_steps exceeds the positions that a sequence may have.
   std::unique_ptr<Sequence> fork(std::shared_ptr<const Prompt> prompt,
                                  std::shared_ptr<const AttentionPolicy> policy, std::int64_t max_steps,
                                  std::uint64_t seed = 0, DecodeObserver* observer = nullptr);

@@ -1,0 +1,30 @@
+#pragma once
+// What every bench is given, and the benches. Each runs its contenders in interleaved rounds, prints a
+// table or JSON, and writes the JSON where `--out` says.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/common.h"
+
+namespace tide::cli {
+
+/// The command line of `bench`. What is left out is the bench's own default.
+struct BenchOptions {
+  ModelOptions model;
+  std::string what;
+  std::vector<std::string> policies;
+  std::optional<std::int64_t> length, steps, rounds;
+  std::vector<std::string> peers;  ///< "llama.cpp", "hf"
+  bool latency_only = false;       ///< lengths past the model's positions are allowed
+  std::filesystem::path out;
+  bool json = false;
+};
+
+/// Milliseconds a token under policies.
+void bench_decode(const BenchOptions& options);
+
+}  // namespace tide::cli

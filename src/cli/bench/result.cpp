@@ -1,0 +1,74 @@
+#include "cli/bench/result.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "base/file.h"
+
+namespace tide::cli {
+
+namespace {
+
+/// Milliseconds, or microseconds where those say more.
+std::string time_text(const nlohmann::json& row) {
+  const double median = row.at("median_ms"), low = row.at("min_ms"), high = row.at("max_ms");
+  if (median >= 0.1) return fmt::format("{:9.2f} ms ({:.2f} to {:.2f})", median, low, high);
+  return fmt::format("{:9.2f} us ({:.2f} to {:.2f})", 1e3 * median, 1e3 * low, 1e3 * high);
+}
+
+void print_row(const nlohmann::json& row) {
+  std::string line = "  " + time_text(row) + "  " + row.at("name").get<std::string>();
+  if (row.contains("gb_per_s_derived")) {
+    line += fmt::format("  {:.1f} GB/s ({:.0f} % of a plain read)",
+                        row.at("gb_per_s_derived").at("median").get<double>(),
+                        100 * row.at("share_of_read_bandwidth_derived").at("median").get<double>());
+  }
+  for (const auto& ratio : row.value("ratios", nlohmann::json::array())) {
+    line += fmt::format("  {:.3f} ({:.3f} to {:.3f}) x {}", ratio.at("median").get<double>(),
+                        ratio.at("min").get<double>(), ratio.at("max").get<double>(),
+                        ratio.at("to").get<std::string>());
+  }
+  std::printf("%s\n", line.c_str());
+}
+
+void print_table(const nlohmann::json& result) {
+  const auto& read = result.at("read_gb_per_s");
+  std::printf("bench %s, %d threads; a plain read of memory: %.1f GB/s (%.1f to %.1f); times: %s\n",
+              result.at("what").get<std::string>().c_str(), result.at("machine").at("threads").get<int>(),
+              read.at("median").get<double>(), read.at("min").get<double>(), read.at("max").get<double>(),
+              result.at("unit").get<std::string>().c_str());
+  for (const auto& row : result.at("rows")) print_row(row);
+}
+
+}  // namespace
+
+nlohmann::json result_head(const BenchOptions& options, const Session& session, const Rounds& rounds,
+                           const std::string& unit) {
+  nlohmann::json read = spread(rounds.read_gb_per_s);
+  read["samples"] = rounds.read_gb_per_s;
+  read["block_bytes"] = ReadBandwidth::bytes();
+  return {{"format", "tidegauge-bench"},
+          {"version", 1},
+          {"what", options.what},
+          {"unit", unit},
+          {"rounds", rounds.figures.front().ms.size()},
+          {"model", session.model->config().name},
+          {"dtype", options.model.dtype},
+          {"kv_dtype", options.model.kv_dtype},
+          {"read_gb_per_s", read},
+          {"quiet", {{"load_average_before", rounds.load_before}, {"steal_share", rounds.steal_share}}},
+          {"machine", machine_facts(session.decoder->n_threads())},
+          {"rows", nlohmann::json::array()}};
+}
+
+void publish_result(const BenchOptions& options, const nlohmann::json& result) {
+  if (!options.out.empty()) write_text_atomically(options.out, result.dump(2) + "\n");
+  if (options.json) {
+    print_json(result);
+  } else {
+    print_table(result);
+  }
+}
+
+}  // namespace tide::cli

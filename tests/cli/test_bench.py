@@ -1,0 +1,145 @@
+"""bench: what its results hold, and what it refuses."""
+
+import importlib.util
+import json
+import os
+import unittest
+import unittest.mock
+
+import tiny_gguf
+from command import CommandCase, tidegauge
+
+SPREAD = {"median", "min", "max"}
+
+
+def needs(package):
+    """Leaves a test out, by name, where the peer's package is not installed."""
+    return unittest.skipUnless(importlib.util.find_spec(package), f"{package} is not installed")
+
+
+class BenchCase(CommandCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        temporary = unittest.mock.patch.dict(os.environ, TMPDIR=str(cls.folder))  # where peers keep copies
+        temporary.start()
+        cls.addClassCleanup(temporary.stop)
+
+    def bench(self, what, *arguments):
+        model = () if "--model" in arguments else ("--model", self.model)
+        return tidegauge("bench", what, *model, "--rounds", 3, "--threads", 1, *arguments)
+
+    def result(self, what, *arguments):
+        """The JSON of a bench that is done."""
+        process = self.bench(what, *arguments, "--json")
+        self.assert_done(process)
+        return json.loads(process.stdout)
+
+    def assert_rows(self, result, names, rounds=3):
+        """Rows of these names, with sound figures."""
+        self.assertEqual([row["name"] for row in result["rows"]], names)
+        for row in result["rows"]:
+            with self.subTest(row["name"]):
+                self.assertEqual(len(row["rounds_ms"]), rounds)
+                self.assertGreater(row["min_ms"], 0)
+                self.assertEqual(row["min_ms"], min(row["rounds_ms"]))
+                self.assertEqual(row["max_ms"], max(row["rounds_ms"]))
+                self.assertEqual(row["median_ms"], sorted(row["rounds_ms"])[rounds // 2])
+
+    def assert_ratio(self, row, base):
+        """row["ratios"] holds the quotient to `base`, taken round by round."""
+        (ratio,) = [ratio for ratio in row["ratios"] if ratio["to"] == base["name"]]
+        rounds = sorted(a / b for a, b in zip(row["rounds_ms"], base["rounds_ms"]))
+        self.assertAlmostEqual(ratio["median"], rounds[len(rounds) // 2])
+        self.assertAlmostEqual(ratio["min"], rounds[0])
+        self.assertAlmostEqual(ratio["max"], rounds[-1])
+
+
+class Everywhere(BenchCase):
+    def test_result_says_where_and_how_it_was_made(self):
+        result = self.result("decode", "--length", 40, "--steps", 2)
+        self.assertEqual((result["format"], result["version"], result["what"]), ("tidegauge-bench", 1, "decode"))
+        self.assertEqual(result["machine"]["threads"], 1)
+        self.assertIn("commit", result["machine"])
+        self.assertEqual(len(result["read_gb_per_s"]["samples"]), 4)  # around each of three rounds
+        self.assertLessEqual(SPREAD, result["read_gb_per_s"].keys())
+        self.assertIn("steal_share", result["quiet"])
+
+    def test_out_holds_what_json_prints(self):
+        out = self.folder / "decode.json"
+        process = self.bench("decode", "--length", 40, "--steps", 2, "--out", out, "--json")
+        self.assert_done(process)
+        self.assertEqual(json.loads(out.read_text()), json.loads(process.stdout))
+
+    def test_unknown_bench_names_the_nearest(self):
+        self.assert_refused(self.bench("decod"), "'decod'", "the nearest is 'decode'")
+
+
+class Decode(BenchCase):
+    def test_times_every_policy(self):
+        policies = ("full", "window:budget=16")
+        result = self.result("decode", "--length", 60, "--steps", 3, *[a for p in policies for a in ("--policy", p)])
+        self.assert_rows(result, list(policies))
+        full, window = result["rows"]
+        self.assertEqual(window["program"], "tidegauge")
+        self.assertLess(window["bytes_derived"], full["bytes_derived"])
+        for row in result["rows"]:
+            self.assertLessEqual(SPREAD, row["share_of_read_bandwidth_derived"].keys())
+
+    def test_says_what_is_resident(self):
+        memory = self.result("decode", "--length", 60, "--steps", 3)["memory"]
+        self.assertGreater(memory["weights_bytes"], 0)
+        # 59 rows of 2 KV heads of 16, bf16, K and V, 5 layers
+        self.assertEqual(memory["kv_cache_bytes"], 59 * 2 * 16 * 2 * 2 * 5)
+        self.assertEqual(
+            memory["beyond_weights_and_cache_bytes"],
+            memory["peak_resident_bytes"] - memory["weights_bytes"] - memory["kv_cache_bytes"],
+        )
+
+    def test_lengths_past_the_models_positions_are_told_apart(self):
+        self.assert_refused(self.bench("decode", "--length", 700), "512 positions", "--latency-only")
+        self.assertFalse(self.result("decode", "--length", 60, "--steps", 2, "--latency-only")["latency_only"])
+        result = self.result("decode", "--length", 1200, "--steps", 2, "--latency-only")
+        self.assertTrue(result["latency_only"])
+        self.assertIn("latency means something, the text does not", result["note"])
+        (row,) = result["rows"]
+        # K and V of all positions, 1201 on average, beside the weights
+        cache = row["bytes_derived"] - result["memory"]["weights_bytes"]
+        self.assertAlmostEqual(cache / (2 * 16 * 2 * 2 * 5), 1200 + 1.5)
+
+    def check_peer(self, program, *arguments):
+        result = self.result("decode", "--steps", 3, "--peer", program, *arguments)
+        ours, peer = result["rows"]
+        self.assertEqual(peer["program"], program)
+        self.assert_rows(result, ["full", peer["name"]])
+        self.assert_ratio(ours, peer)
+        return result, peer
+
+    @needs("llama_cpp")
+    def test_beside_llama_cpp(self):
+        for dtype in ("bf16", "fp32"):
+            result, peer = self.check_peer("llama.cpp", "--length", 60, "--dtype", dtype)
+            self.assertEqual(peer["facts"]["weights"], dtype)
+            self.assertTrue(peer["facts"]["flash_attention"])
+            self.assertEqual(peer["facts"]["threads"], 1)
+        self.assertGreaterEqual(peer["tokens_in_common_with_first_row"], 1)  # fp32: the same text
+        _, peer = self.check_peer("llama.cpp", "--length", 1200, "--latency-only")
+        self.assertIn("repeated", peer["facts"]["cache_filled_with"])
+
+    @needs("transformers")
+    def test_beside_transformers(self):
+        model = self.folder / "hf.gguf"
+        tiny_gguf.write(model, hidden=96)
+        _, peer = self.check_peer("hf", "--model", model, "--length", 60, "--dtype", "fp32", "--kv-dtype", "fp32")
+        self.assertIn(peer["facts"]["attention"], ("eager", "sdpa"))
+        self.assertEqual(peer["tokens_in_common_with_first_row"], 5)  # all, those of the warm-up too
+        _, peer = self.check_peer("hf", "--model", model, "--length", 1200, "--latency-only")
+        self.assertIn("repeated", peer["facts"]["cache_filled_with"])
+
+    def test_a_peer_that_a_bench_does_not_have(self):
+        self.assert_refused(self.bench("decode", "--peer", "ollama"), "--peer", "ollama")
+        self.assert_refused(self.bench("decode", "--peer", "hf", "--peer", "hf"), "--peer hf: given twice")
+
+
+if __name__ == "__main__":
+    unittest.main()
