@@ -11,7 +11,8 @@ import numpy as np
 from gguf_copy import copy_with
 from serve import serve
 
-N_BATCH = 2048
+N_BATCH, DEFAULT_UBATCH = 2048, 512
+TRIAL_UBATCH = (512, 1024, 2048)
 GGML_LOG_LEVEL_ERROR = 4  # of ggml.h
 
 
@@ -28,19 +29,8 @@ class Peer:
             str(path).encode(), llama_cpp.llama_model_default_params())
         if not self.model:
             raise RuntimeError(f"cannot load {path}: {self.told}")
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = n_ctx
-        params.n_seq_max = sequences
-        params.kv_unified = True  # sequences share rows
-        params.n_batch = N_BATCH
-        params.n_ubatch = 512
-        params.n_threads = threads
-        params.n_threads_batch = threads
-        params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        self.context = llama_cpp.llama_init_from_model(self.model, params)
-        if not self.context:
-            raise RuntimeError(f"no context of {n_ctx} tokens: {self.told}")
-        self.memory = llama_cpp.llama_get_memory(self.context)
+        self.n_ctx, self.threads, self.sequences, self.context = n_ctx, threads, sequences, None
+        self.open_context(DEFAULT_UBATCH)
         self.n_vocab = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
         self.length = 0
         self.facts = {
@@ -52,6 +42,24 @@ class Peer:
             "flash_attention": True,
             "threads": threads,
         }
+
+    def open_context(self, n_ubatch):
+        """A new context with an empty cache; `n_ubatch`: tokens of one pass of the graph."""
+        if self.context:
+            self.api.llama_free(self.context)
+        params = self.api.llama_context_default_params()
+        params.n_ctx = self.n_ctx
+        params.n_seq_max = self.sequences
+        params.kv_unified = True  # sequences share rows
+        params.n_batch = N_BATCH
+        params.n_ubatch = n_ubatch
+        params.n_threads = self.threads
+        params.n_threads_batch = self.threads
+        params.flash_attn_type = self.api.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        self.context = self.api.llama_init_from_model(self.model, params)
+        if not self.context:
+            raise RuntimeError(f"no context of {self.n_ctx} tokens: {self.told}")
+        self.memory = self.api.llama_get_memory(self.context)
 
     def hear(self, level, text, data):
         if level == GGML_LOG_LEVEL_ERROR and not self.told:
@@ -74,6 +82,18 @@ class Peer:
         self.api.llama_synchronize(self.context)
         self.length = len(ids)
         return {"ms": 1e3 * (time.perf_counter() - begin)}
+
+    def tune_prefill(self, ids):
+        """Prefills with passes of several sizes, twice each, and keeps the fastest; says what it
+        measured."""
+        trial = {}
+        for n_ubatch in TRIAL_UBATCH:
+            self.open_context(n_ubatch)
+            trial[n_ubatch] = min(self.prefill(ids)["ms"] for _ in range(2))
+        fastest = min(trial, key=trial.get)
+        self.open_context(fastest)
+        return {"n_batch": N_BATCH, "n_ubatch": fastest, "n_ubatch_trial_ms": trial,
+                "n_ubatch_trial_tokens": len(ids)}
 
     def fill(self, ids, length):
         """Fills the cache to `length` positions: with `ids`, and where those are fewer with their rows
@@ -107,6 +127,27 @@ class Peer:
             ids.append(token)
         self.api.llama_memory_seq_rm(self.memory, 0, self.length, -1)
         return {"step_ms": times[warm_up:], "ids": ids}
+
+    def decode_forks(self, ids, steps, warm_up):
+        """Steps of a batch of sequences that share the prompt's rows, each fed its own ids."""
+        for fork in range(1, len(ids)):
+            self.api.llama_memory_seq_cp(self.memory, 0, fork, -1, -1)
+        batch, times = self.api.llama_batch_init(len(ids), 0, 1), []
+        batch.n_tokens = len(ids)
+        for step in range(warm_up + steps):
+            for i, fed in enumerate(ids):
+                batch.token[i], batch.pos[i], batch.logits[i] = fed[step], self.length + step, True
+                batch.n_seq_id[i], batch.seq_id[i][0] = 1, i
+            begin = time.perf_counter()
+            if self.api.llama_decode(self.context, batch) != 0:
+                raise RuntimeError("llama_decode failed")
+            self.logits()
+            times.append(1e3 * (time.perf_counter() - begin))
+        self.api.llama_batch_free(batch)
+        self.api.llama_memory_seq_rm(self.memory, 0, self.length, -1)
+        for fork in range(1, len(ids)):
+            self.api.llama_memory_seq_rm(self.memory, fork, -1, -1)
+        return {"step_ms": times[warm_up:]}
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ const std::vector<Bench>& benches() {
        {"--policy", "--length", "--steps", "--latency-only", "--peer"},
        {"llama.cpp", "hf"},
        bench_decode},
+      {"prefill", {"--length", "--peer"}, {"llama.cpp", "hf"}, bench_prefill},
+      {"forks", {"--policy", "--length", "--steps", "--forks", "--peer"}, {"llama.cpp"}, bench_forks},
   };
   return all;
 }
@@ -41,7 +43,7 @@ std::vector<std::string> bench_names() {
 
 /// Throws InputError when an option was given that the bench does not have.
 void check_options(const Bench& bench, const CLI::App& command) {
-  for (const char* name : {"--policy", "--length", "--steps", "--latency-only", "--peer"}) {
+  for (const char* name : {"--policy", "--length", "--steps", "--latency-only", "--forks", "--peer"}) {
     const bool taken = std::find(bench.options.begin(), bench.options.end(), name) != bench.options.end();
     if (!taken && command.count(name) > 0) fail_input("bench {}: has no {}", bench.name, name);
   }
@@ -81,6 +83,11 @@ void add_bench(CLI::App& root) {
       ->take_all();
   command->add_option("--length", options->length, "Prompt length in tokens [1024]")->check(count);
   command->add_option("--steps", options->steps, "Steps a round [32]")->check(count);
+  command
+      ->add_option("--forks", options->forks,
+                   "Forks in one batch; may be given again; 1 is always timed [2 4 16 64]")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
+      ->take_all();
   command->add_flag("--latency-only", options->latency_only,
                     "Lengths past the model's positions too: the cache is filled with passages, and only "
                     "the latency means something");
@@ -94,6 +101,7 @@ void add_bench(CLI::App& root) {
   add_model_options(*command, options->model);
   command->callback([options, command] {
     if (options->policies.empty()) options->policies = {"full"};
+    if (options->forks.empty()) options->forks = {2, 4, 16, 64};
     run(*options, *command);
   });
 }

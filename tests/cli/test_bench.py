@@ -141,5 +141,65 @@ class Decode(BenchCase):
         self.assert_refused(self.bench("decode", "--peer", "hf", "--peer", "hf"), "--peer hf: given twice")
 
 
+class Prefill(BenchCase):
+    def test_tells_tokens_a_second(self):
+        result = self.result("prefill", "--length", 101)
+        self.assert_rows(result, ["tidegauge"])
+        (row,) = result["rows"]
+        self.assertEqual(result["tokens_passed"], 100)  # the last one is decoded
+        self.assertAlmostEqual(row["tokens_per_s"]["median"], 1e3 * 100 / row["median_ms"])
+        self.assertGreater(row["gflop_per_s_derived"]["median"], 0)
+
+    @needs("llama_cpp")
+    def test_beside_llama_cpp_at_its_best_pass(self):
+        result = self.result("prefill", "--length", 101, "--peer", "llama.cpp")
+        ours, peer = result["rows"]
+        self.assert_rows(result, ["tidegauge", peer["name"]])
+        self.assert_ratio(ours, peer)
+        trial = peer["facts"]["n_ubatch_trial_ms"]
+        self.assertEqual(set(trial), {"512", "1024", "2048"})
+        self.assertEqual(trial[str(peer["facts"]["n_ubatch"])], min(trial.values()))
+        (speedup,) = ours["speedups"]
+        self.assertAlmostEqual(speedup["median"], 1 / ours["ratios"][0]["median"])
+
+    @needs("transformers")
+    def test_beside_transformers(self):
+        model = self.folder / "hf.gguf"
+        tiny_gguf.write(model, hidden=96)
+        result = self.result("prefill", "--model", model, "--length", 101, "--peer", "hf")
+        self.assert_ratio(*result["rows"])
+
+    def test_refuses_what_it_does_not_take(self):
+        self.assert_refused(self.bench("prefill", "--policy", "full"), "bench prefill: has no --policy")
+        self.assert_refused(self.bench("prefill", "--length", 1), "--length 1", "at least 2")
+
+
+class Forks(BenchCase):
+    def test_compares_batches_with_one_fork(self):
+        result = self.result("forks", "--length", 60, "--steps", 3, "--forks", 3, "--forks", 5,
+                             "--policy", "full", "--policy", "tidal:budget=16")
+        self.assert_rows(result, ["1 fork", "3 forks", "5 forks"])
+        one, three, five = result["rows"]
+        self.assertNotIn("ratios", one)
+        self.assert_ratio(three, one)
+        self.assert_ratio(five, one)
+        self.assertAlmostEqual(five["tokens_per_s"]["median"], 1e3 * 5 / five["median_ms"])
+        self.assertEqual((result["check"]["forks"], result["check"]["steps"]), (5, 4))
+        self.assertEqual(len(result["policies"]), 2)
+
+    @needs("llama_cpp")
+    def test_beside_llama_cpp_at_the_same_number(self):
+        result = self.result("forks", "--length", 60, "--steps", 3, "--forks", 4, "--peer", "llama.cpp")
+        one, four, peer_one, peer_four = result["rows"]
+        self.assertEqual([row["forks"] for row in result["rows"]], [1, 4, 1, 4])
+        self.assert_ratio(one, peer_one)
+        self.assert_ratio(four, peer_four)
+        self.assert_ratio(peer_four, peer_one)
+
+    def test_refuses_what_it_does_not_have(self):
+        self.assert_refused(self.bench("forks", "--peer", "hf"), "bench forks: has no --peer hf")
+        self.assert_refused(self.bench("forks", "--forks", 0), "--forks")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -18,13 +18,18 @@ struct BenchOptions {
   std::string what;
   std::vector<std::string> policies;
   std::optional<std::int64_t> length, steps, rounds;
-  std::vector<std::string> peers;  ///< "llama.cpp", "hf"
-  bool latency_only = false;       ///< lengths past the model's positions are allowed
+  std::vector<std::int64_t> forks;  ///< how many are decoded as one batch
+  std::vector<std::string> peers;   ///< "llama.cpp", "hf"
+  bool latency_only = false;        ///< lengths past the model's positions are allowed
   std::filesystem::path out;
   bool json = false;
 };
 
 /// Milliseconds a token under policies.
 void bench_decode(const BenchOptions& options);
+/// A prompt's pass.
+void bench_prefill(const BenchOptions& options);
+/// A step of many forks as one batch. Throws WorkError when a fork's logits depend on the others.
+void bench_forks(const BenchOptions& options);
 
 }  // namespace tide::cli

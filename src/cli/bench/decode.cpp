@@ -50,7 +50,7 @@ class DecodeBench {
     produced_.resize(policies_.size() + options.peers.size());
     for (std::size_t i = 0; i < policies_.size(); ++i) time_policy(i);
     peak_bytes_ = own_memory("VmHWM");
-    for (const std::string& program : options.peers) start_peer(program);
+    for (const std::string& program : options.peers) add_peer(program);
   }
 
   void run() {
@@ -76,16 +76,11 @@ class DecodeBench {
         length_, kWarmUp + steps_, positions);
   }
 
-  void start_peer(const std::string& program) {
+  void add_peer(const std::string& program) {
     // Past the model's positions a passage is laid down again and again, whole before it is cut.
     const bool repeats = prompt_.latency_only();
     const std::int64_t room = repeats ? static_cast<std::int64_t>(prompt_.passage.size()) : 0;
-    auto peer = std::make_unique<Peer>(program, nlohmann::json{{"model", session_.model->path().string()},
-                                                               {"sha256", session_.model->sha256()},
-                                                               {"dtype", options_.model.dtype},
-                                                               {"n_ctx", length_ + kWarmUp + steps_ + room},
-                                                               {"sequences", repeats ? 2 : 1},
-                                                               {"threads", session_.decoder->n_threads()}});
+    auto peer = start_peer(program, options_, session_, length_ + kWarmUp + steps_ + room, repeats ? 2 : 1);
     peer->add_facts(peer->ask({{"do", "fill"}, {"ids", prompt_.passage}, {"length", prompt_.cached()}}));
     peers_.push_back(std::move(peer));
   }

@@ -46,4 +46,14 @@ nlohmann::json Peer::exchange(const nlohmann::json& request) {
   return answer;
 }
 
+std::unique_ptr<Peer> start_peer(const std::string& program, const BenchOptions& options,
+                                 const Session& session, std::int64_t n_ctx, std::int64_t sequences) {
+  return std::make_unique<Peer>(program, nlohmann::json{{"model", session.model->path().string()},
+                                                        {"sha256", session.model->sha256()},
+                                                        {"dtype", options.model.dtype},
+                                                        {"n_ctx", n_ctx},
+                                                        {"threads", session.decoder->n_threads()},
+                                                        {"sequences", sequences}});
+}
+
 }  // namespace tide::cli

@@ -2,9 +2,11 @@
 // Another program timed beside ours: a Python child of the private environment (experiments/peers) that
 // is asked and answers in JSON, a line each.
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "cli/bench/bench.h"
 #include "cli/child.h"
 
 namespace tide::cli {
@@ -34,5 +36,10 @@ class Peer {
   nlohmann::json facts_;
   std::string name_;
 };
+
+/// A peer with our model, weights of our type and as many threads: a cache of `n_ctx` tokens shared by
+/// `sequences`. Throws as Peer.
+std::unique_ptr<Peer> start_peer(const std::string& program, const BenchOptions& options,
+                                 const Session& session, std::int64_t n_ctx, std::int64_t sequences = 1);
 
 }  // namespace tide::cli

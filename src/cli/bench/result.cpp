@@ -17,19 +17,29 @@ std::string time_text(const nlohmann::json& row) {
   return fmt::format("{:9.2f} us ({:.2f} to {:.2f})", 1e3 * median, 1e3 * low, 1e3 * high);
 }
 
+std::string quotient_text(const nlohmann::json& quotient) {
+  return fmt::format("{:.3f} ({:.3f} to {:.3f}) of {}", quotient.at("median").get<double>(),
+                     quotient.at("min").get<double>(), quotient.at("max").get<double>(),
+                     quotient.at("to").get<std::string>());
+}
+
 void print_row(const nlohmann::json& row) {
   std::string line = "  " + time_text(row) + "  " + row.at("name").get<std::string>();
+  if (row.contains("tokens_per_s")) {
+    line += fmt::format(", {:.0f} tokens/s", row.at("tokens_per_s").at("median").get<double>());
+  }
   if (row.contains("gb_per_s_derived")) {
-    line += fmt::format("  {:.1f} GB/s ({:.0f} % of a plain read)",
+    line += fmt::format(", {:.1f} GB/s, {:.0f} % of a plain read",
                         row.at("gb_per_s_derived").at("median").get<double>(),
                         100 * row.at("share_of_read_bandwidth_derived").at("median").get<double>());
   }
-  for (const auto& ratio : row.value("ratios", nlohmann::json::array())) {
-    line += fmt::format("  {:.3f} ({:.3f} to {:.3f}) x {}", ratio.at("median").get<double>(),
-                        ratio.at("min").get<double>(), ratio.at("max").get<double>(),
-                        ratio.at("to").get<std::string>());
-  }
   std::printf("%s\n", line.c_str());
+  for (const auto& ratio : row.value("ratios", nlohmann::json::array())) {
+    std::printf("%16s time: %s\n", "", quotient_text(ratio).c_str());
+  }
+  for (const auto& speedup : row.value("speedups", nlohmann::json::array())) {
+    std::printf("%15s speed: %s\n", "", quotient_text(speedup).c_str());
+  }
 }
 
 void print_table(const nlohmann::json& result) {

@@ -43,6 +43,15 @@ std::vector<Timing> run_round(std::span<const Contender> contenders, bool revers
   return timings;
 }
 
+/// Spread of a / b, round by round, told as being `to` something.
+nlohmann::json quotient(const Figures& a, const Figures& b, const std::string& to) {
+  std::vector<double> quotients;
+  for (std::size_t i = 0; i < a.ms.size(); ++i) quotients.push_back(a.ms[i] / b.ms[i]);
+  nlohmann::json told = spread(quotients);
+  told["to"] = to;
+  return told;
+}
+
 }  // namespace
 
 Rounds run_rounds(std::span<const Contender> contenders, std::int64_t n_rounds, ReadBandwidth& memory) {
@@ -92,12 +101,18 @@ nlohmann::json row_of(const Figures& figures, const Rounds& rounds) {
   return row;
 }
 
+nlohmann::json rate_of(const Figures& figures, double units) {
+  std::vector<double> rates;
+  for (const double ms : figures.ms) rates.push_back(1e3 * units / ms);
+  return spread(rates);
+}
+
 void add_ratio(nlohmann::json& row, const Figures& of, const Figures& to) {
-  std::vector<double> ratios;
-  for (std::size_t i = 0; i < of.ms.size(); ++i) ratios.push_back(of.ms[i] / to.ms[i]);
-  nlohmann::json ratio = spread(ratios);
-  ratio["to"] = to.name;
-  row["ratios"].push_back(ratio);
+  row["ratios"].push_back(quotient(of, to, to.name));
+}
+
+void add_speedup(nlohmann::json& row, const Figures& of, const Figures& to) {
+  row["speedups"].push_back(quotient(to, of, to.name));
 }
 
 }  // namespace tide::cli

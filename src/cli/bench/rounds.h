@@ -38,6 +38,7 @@ struct Rounds {
   double steal_share = 0;             ///< of the processors' time, taken by the host meanwhile
   double load_before = 0;             ///< load average over a minute when the rounds began
 
+  const Figures& operator[](std::size_t contender) const { return figures[contender]; }
   /// False when an interrupt came before the first round's end: there is nothing to tell.
   bool any() const { return !figures.empty() && !figures.front().ms.empty(); }
 };
@@ -53,7 +54,13 @@ nlohmann::json spread(std::span<const double> values);
 /// gb_per_s_derived and share_of_read_bandwidth_derived (each round against the bandwidth beside it).
 nlohmann::json row_of(const Figures& figures, const Rounds& rounds);
 
+/// Units a second of each round, where one unit's time is `units` of the figure's: spread.
+nlohmann::json rate_of(const Figures& figures, double units);
+
 /// Adds {"to", "median", "min", "max"} to row["ratios"]: time of `of` over time of `to`, round by round.
 void add_ratio(nlohmann::json& row, const Figures& of, const Figures& to);
+
+/// The same to row["speedups"]: time of `to` over time of `of`.
+void add_speedup(nlohmann::json& row, const Figures& of, const Figures& to);
 
 }  // namespace tide::cli
