@@ -29,6 +29,10 @@ void prefill_attention(const PrefillAttention& args, ThreadPool& pool);
 }
 namespace cpu {
 void prefill_attention(const PrefillAttention& args, ThreadPool& pool);
-}
+
+/// True on processors that multiply and add pairs of bf16 (AVX512-BF16), where `low_precision` pays and
+/// LibTorch's bf16 GEMM does.
+bool has_bf16_dot_products();
+}  // namespace cpu
 
 }  // namespace tide::kernels

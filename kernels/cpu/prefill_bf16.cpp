@@ -76,15 +76,11 @@ TIDE_BF16 inline __m512 exp(__m512 x) {
 
 class Task {
  public:
-  Task(const PrefillAttention& args, std::size_t kv_head, std::size_t first_row, std::size_t n_positions)
-      : args_(args),
-        kv_head_(kv_head),
-        first_row_(first_row),
-        group_(static_cast<std::size_t>(args.n_heads / args.kv.n_kv_heads)),
-        head_dim_(static_cast<std::size_t>(args.kv.head_dim)),
+  explicit Task(const PrefillRows& rows)
+      : rows_(rows),
+        head_dim_(rows.head_dim),
         padded_dim_((head_dim_ + 63) / 64 * 64),
-        rows_(n_positions * group_),
-        padded_rows_((rows_ + kTileRows - 1) / kTileRows * kTileRows) {
+        padded_rows_((rows.count + kTileRows - 1) / kTileRows * kTileRows) {
     static thread_local Scratch<float> floats;
     static thread_local Scratch<Pair> pairs;
     score_ = floats.get(padded_rows_ * (kBlock + padded_dim_ + 2));
@@ -100,11 +96,11 @@ class Task {
 
   TIDE_BF16 void run() {
     begin();
-    const std::size_t last = static_cast<std::size_t>(args_.first) + first_row_ + rows_ / group_;
-    for (std::size_t key = 0; key < last; key += kBlock) {
-      pack(key, std::min(kBlock, last - key));
+    const std::size_t n_keys = rows_.n_keys();
+    for (std::size_t key = 0; key < n_keys; key += kBlock) {
+      pack(key, std::min(kBlock, n_keys - key));
       multiply<false>(query_, padded_rows_, head_dim_ / 2, keys_, kBlock, score_);
-      for (std::size_t r = 0; r < rows_; ++r) weigh(r, key);
+      for (std::size_t r = 0; r < rows_.count; ++r) weigh(r, key);
       multiply<true>(weight_, padded_rows_, kBlock / 2, values_, padded_dim_, out_);
     }
     finish();
@@ -114,10 +110,8 @@ class Task {
   void begin() {
     std::fill_n(query_, padded_rows_ * (head_dim_ / 2), 0u);
     std::fill_n(weight_, padded_rows_ * (kBlock / 2), 0u);
-    for (std::size_t r = 0; r < rows_; ++r) {
-      const float* from = args_.query +
-                          static_cast<std::int64_t>(first_row_ + r / group_) * args_.query_stride +
-                          (kv_head_ * group_ + r % group_) * head_dim_;
+    for (std::size_t r = 0; r < rows_.count; ++r) {
+      const float* from = rows_.query(r);
       for (std::size_t i = 0; i < head_dim_ / 2; ++i) {
         query_[r * (head_dim_ / 2) + i] =
             pair(float_to_bfloat16(from[2 * i]), float_to_bfloat16(from[2 * i + 1]));
@@ -130,13 +124,8 @@ class Task {
 
   static Pair pair(std::uint16_t low, std::uint16_t high) { return low | static_cast<Pair>(high) << 16; }
 
-  /// The row of K or V at a position; null past the last key of the block.
   const std::uint16_t* row(const void* KvSegment::*rows, std::size_t at) const {
-    const KvSegment* segment = args_.kv.segment;
-    if (static_cast<std::int64_t>(at) >= segment->begin + segment->count) ++segment;
-    return static_cast<const std::uint16_t*>(segment->*rows) +
-           static_cast<std::int64_t>(kv_head_) * segment->head_stride +
-           (static_cast<std::int64_t>(at) - segment->begin) * args_.kv.head_dim;
+    return rows_.cached<std::uint16_t>(rows, at);
   }
 
   /// keys_[pair of channels, key] and values_[pair of keys, channel]; zeros behind `count` keys.
@@ -165,13 +154,13 @@ class Task {
   TIDE_BF16 void weigh(std::size_t r, std::size_t key) {
     float* score = score_ + r * kBlock;
     Pair* weight = weight_ + r * (kBlock / 2);
-    const std::size_t allowed = static_cast<std::size_t>(args_.first) + first_row_ + r / group_ + 1;
-    if (allowed <= key) {
+    const std::size_t readable = rows_.readable(r);
+    if (readable <= key) {
       std::fill_n(weight, kBlock / 2, 0u);
       return;
     }
-    if (key + kBlock > allowed) {
-      std::fill(score + (allowed - key), score + kBlock, -std::numeric_limits<float>::infinity());
+    if (key + kBlock > readable) {
+      std::fill(score + (readable - key), score + kBlock, -std::numeric_limits<float>::infinity());
     }
     const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(static_cast<float>(head_dim_)));
     __m512 scaled[kBlock / kLanes];
@@ -203,18 +192,15 @@ class Task {
   }
 
   void finish() {
-    const std::size_t row_out = static_cast<std::size_t>(args_.n_heads) * head_dim_;
-    for (std::size_t r = 0; r < rows_; ++r) {
+    for (std::size_t r = 0; r < rows_.count; ++r) {
       const float* from = out_ + r * padded_dim_;
-      float* to =
-          args_.out + (first_row_ + r / group_) * row_out + (kv_head_ * group_ + r % group_) * head_dim_;
       const float scale = 1.0f / total_[r];
-      std::transform(from, from + head_dim_, to, [&](float o) { return o * scale; });
+      std::transform(from, from + head_dim_, rows_.out(r), [&](float o) { return o * scale; });
     }
   }
 
-  const PrefillAttention& args_;
-  std::size_t kv_head_, first_row_, group_, head_dim_, padded_dim_, rows_, padded_rows_;
+  const PrefillRows rows_;
+  std::size_t head_dim_, padded_dim_, padded_rows_;
   float *score_, *out_;    // [rows, kBlock], [rows, padded_dim]
   float *peak_, *total_;   // [rows]: largest score and sum of weights so far
   Pair *query_, *weight_;  // [rows, head_dim / 2], [rows, kBlock / 2]
@@ -223,16 +209,17 @@ class Task {
 
 }  // namespace
 
-bool has_prefill_bf16(const PrefillAttention& args) {
+bool has_bf16_dot_products() {
   static const bool present = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  return present && args.kv.dtype == DType::bf16 && args.kv.head_dim % 2 == 0;
+  return present;
 }
 
-void prefill_bf16_task(const PrefillAttention& args, std::size_t kv_head, std::size_t first_row,
-                       std::size_t n_positions) {
-  Task(args, kv_head, first_row, n_positions).run();
+bool has_prefill_bf16(const PrefillAttention& args) {
+  return has_bf16_dot_products() && args.kv.dtype == DType::bf16 && args.kv.head_dim % 2 == 0;
 }
+
+void prefill_bf16_task(const PrefillRows& rows) { Task(rows).run(); }
 
 }  // namespace tide::kernels::cpu
 
@@ -240,8 +227,9 @@ void prefill_bf16_task(const PrefillAttention& args, std::size_t kv_head, std::s
 
 namespace tide::kernels::cpu {
 
+bool has_bf16_dot_products() { return false; }
 bool has_prefill_bf16(const PrefillAttention&) { return false; }
-void prefill_bf16_task(const PrefillAttention&, std::size_t, std::size_t, std::size_t) {}
+void prefill_bf16_task(const PrefillRows&) {}
 
 }  // namespace tide::kernels::cpu
 

@@ -18,7 +18,8 @@ struct PrefillContext {
   const Model& model;
   const RopeAngles& angles;
   kernels::ThreadPool& pool;
-  int chunk;
+  int chunk;                     ///< positions a pass
+  kernels::DType product_dtype;  ///< of the weight products' factors: fp32, or bf16 for bf16 weights
 };
 
 /// Writes K and V of ids[0 .. n) into `rows` (capacity >= n) and calls the observer for the prompt
