@@ -43,11 +43,21 @@ struct Convert {
   DType to_dtype;
 };
 
+/// to[i] = scale[i / 32] * weight[i], exact in fp32, rounded to the type asked for.
+struct DequantiseQ8 {
+  const std::int8_t* weight;   ///< [count]
+  const std::uint16_t* scale;  ///< [count / 32], binary16
+  void* to;                    ///< [count]
+  std::int64_t count;          ///< a multiple of 32
+  DType to_dtype;
+};
+
 namespace reference {
 void rms_norm(const RmsNorm& args);
 void rope(const Rope& args);
 void silu_mul(const SiluMul& args);
 void convert(const Convert& args);
+void dequantise_q8(const DequantiseQ8& args);
 }  // namespace reference
 
 namespace cpu {
@@ -55,6 +65,7 @@ void rms_norm(const RmsNorm& args);
 void rope(const Rope& args);
 void silu_mul(const SiluMul& args);
 void convert(const Convert& args);
+void dequantise_q8(const DequantiseQ8& args);
 }  // namespace cpu
 
 }  // namespace tide::kernels

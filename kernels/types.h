@@ -10,6 +10,10 @@ enum class DType : std::uint8_t { f32, f16, bf16 };
 
 constexpr std::size_t size_of(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
+/// 8-bit weights stand in blocks of 32 that share a binary16 scale: weight = scale * value. Rows are whole
+/// blocks. The values are GGUF's Q8_0; here values and scales are two arrays.
+constexpr std::int64_t kQ8Block = 32;
+
 /// One contiguous run of cached positions of one layer. Row of KV head g, position p:
 /// k + ((g * head_stride) + (p - begin) * head_dim) elements; v alike.
 struct KvSegment {

@@ -14,6 +14,7 @@
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
+#include "kernels/linear_q8.h"
 #include "kernels/thread_pool.h"
 #include "kernels/top_k.h"
 
@@ -76,18 +77,29 @@ void EmptyRegion(benchmark::State& state) {
 }
 BENCHMARK(EmptyRegion)->UseRealTime();
 
+struct Product {
+  std::int64_t n_in, n_out;
+};
+
 /// The products of one decode step of a 135M-parameter Llama model: 30 layers and the LM head.
-void LinearStep(benchmark::State& state) {
-  struct Product {
-    std::int64_t n_in, n_out;
-  };
+std::vector<Product> products_of_a_step() {
   std::vector<Product> step;
   for (int layer = 0; layer < 30; ++layer) {
     step.insert(step.end(), {{576, 960}, {576, 576}, {576, 3072}, {1536, 576}});
   }
   step.push_back({576, 49152});
+  return step;
+}
+
+std::size_t weights_of(const std::vector<Product>& step) {
   std::size_t weights = 0;
   for (const Product& p : step) weights += static_cast<std::size_t>(p.n_in * p.n_out);
+  return weights;
+}
+
+void LinearStep(benchmark::State& state) {
+  const std::vector<Product> step = products_of_a_step();
+  const std::size_t weights = weights_of(step);
   const std::vector<std::uint16_t> weight = random_bf16(weights);
   const std::int64_t n_rows = state.range(0);
   const std::vector<float> x = random_floats(static_cast<std::size_t>(n_rows * 1536), kSeed);
@@ -106,6 +118,37 @@ void LinearStep(benchmark::State& state) {
                          benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(LinearStep)->Arg(1)->Arg(2)->Arg(4)->Arg(16)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+void LinearStepQ8(benchmark::State& state) {
+  const std::vector<Product> step = products_of_a_step();
+  const std::size_t weights = weights_of(step);
+  std::vector<std::int8_t> weight(weights);
+  std::uint32_t bits = kSeed;
+  for (std::int8_t& w : weight) w = static_cast<std::int8_t>((bits = bits * 1664525u + 1013904223u) >> 24);
+  const std::vector<std::uint16_t> scale(weights / kQ8Block, 0x2000);
+  const std::int64_t n_rows = state.range(0);
+  const std::vector<float> x = random_floats(static_cast<std::size_t>(n_rows * 1536), kSeed);
+  std::vector<float> y(static_cast<std::size_t>(n_rows * 49152));
+  for (auto _ : state) {
+    std::size_t at = 0;
+    for (const Product& p : step) {
+      cpu::linear_q8({x.data(), weight.data() + at, scale.data() + at / kQ8Block, nullptr, nullptr, y.data(),
+                      n_rows, p.n_in, p.n_out},
+                     pool());
+      at += static_cast<std::size_t>(p.n_in * p.n_out);
+    }
+    benchmark::DoNotOptimize(y.data());
+  }
+  report(state, static_cast<double>(weights) * 34 / 32);
+}
+BENCHMARK(LinearStepQ8)
+    ->Arg(1)
+    ->Arg(2)
+    ->Arg(4)
+    ->Arg(16)
+    ->Arg(64)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 /// Layers' caches of one sequence, 9 query and 3 KV heads of 64, bf16, more than the caches hold.
 class Layers {

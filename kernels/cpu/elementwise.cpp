@@ -105,6 +105,29 @@ void convert(const Convert& args) {
   });
 }
 
+void dequantise_q8(const DequantiseQ8& args) {
+  const F d;
+  const hn::Rebind<std::int8_t, F> d8;
+  const std::size_t n_blocks = static_cast<std::size_t>(args.count / kQ8Block);
+  with_type(args.to_dtype, [&](auto type) {
+    using To = decltype(type);
+    auto* to = static_cast<typename To::Raw*>(args.to);
+    HWY_ALIGN float scale[kLanes];
+    for (std::size_t b = 0; b < n_blocks; ++b) {
+      if (b % kLanes == 0) {
+        const std::size_t left = n_blocks - b;
+        hn::Store(left < kLanes ? load_partial<F16>(args.scale + b, left) : F16::load(args.scale + b), d,
+                  scale);
+      }
+      const V of_block = hn::Set(d, scale[b % kLanes]);
+      for (std::size_t i = b * kQ8Block; i < (b + 1) * kQ8Block; i += kLanes) {
+        const V value = hn::ConvertTo(d, hn::PromoteTo(I32(), hn::LoadU(d8, args.weight + i)));
+        To::store(hn::Mul(of_block, value), to + i);
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace tide::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -116,12 +139,14 @@ HWY_EXPORT(rms_norm);
 HWY_EXPORT(rope);
 HWY_EXPORT(silu_mul);
 HWY_EXPORT(convert);
+HWY_EXPORT(dequantise_q8);
 }  // namespace
 
 void rms_norm(const RmsNorm& args) { HWY_DYNAMIC_DISPATCH(rms_norm)(args); }
 void rope(const Rope& args) { HWY_DYNAMIC_DISPATCH(rope)(args); }
 void silu_mul(const SiluMul& args) { HWY_DYNAMIC_DISPATCH(silu_mul)(args); }
 void convert(const Convert& args) { HWY_DYNAMIC_DISPATCH(convert)(args); }
+void dequantise_q8(const DequantiseQ8& args) { HWY_DYNAMIC_DISPATCH(dequantise_q8)(args); }
 
 }  // namespace tide::kernels::cpu
 #endif  // HWY_ONCE

@@ -48,4 +48,10 @@ void convert(const Convert& args) {
   }
 }
 
+void dequantise_q8(const DequantiseQ8& args) {
+  for (std::int64_t i = 0; i < args.count; ++i) {
+    store(args.to, i, args.to_dtype, half_to_float(args.scale[i / kQ8Block]) * args.weight[i]);
+  }
+}
+
 }  // namespace tide::kernels::reference

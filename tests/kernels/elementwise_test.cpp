@@ -175,5 +175,22 @@ TEST_P(Elementwise, ConversionsOfEveryPairMatchTheReference) {
   }
 }
 
+TEST_P(Elementwise, DequantisedWeightsMatchTheReference) {
+  Random random(5);
+  for (const DType dtype : kDTypes) {
+    for (const std::int64_t blocks : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 97}) {
+      std::vector<std::int8_t> weight(static_cast<std::size_t>(blocks * kQ8Block));
+      for (std::int8_t& w : weight) w = static_cast<std::int8_t>(random.below(256) - 128);
+      std::vector<std::uint16_t> scale;
+      for (std::int64_t b = 0; b < blocks; ++b) scale.push_back(float_to_half(random.normal(0.01f)));
+      std::vector<std::uint8_t> got(weight.size() * size_of(dtype)), want(got.size());
+      const auto count = static_cast<std::int64_t>(weight.size());
+      cpu::dequantise_q8({weight.data(), scale.data(), got.data(), count, dtype});
+      reference::dequantise_q8({weight.data(), scale.data(), want.data(), count, dtype});
+      ASSERT_EQ(got, want) << name_of(dtype) << ", " << blocks << " blocks";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tide::kernels::test
