@@ -21,11 +21,10 @@ void head_probs(const float* score, float log_sum_exp, float* prob, std::size_t 
   const F d;
   const V shift = hn::Set(d, log_sum_exp);
   std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    F32::store(exp_of_low(hn::Sub(F32::load(score + i), shift)), prob + i);
+  for (; i + kLanes <= count; i += kLanes) F32::store(exp(hn::Sub(F32::load(score + i), shift)), prob + i);
   if (i < count) {
     const std::size_t rest = count - i;
-    store_partial<F32>(exp_of_low(hn::Sub(load_partial<F32>(score + i, rest), shift)), prob + i, rest);
+    store_partial<F32>(exp(hn::Sub(load_partial<F32>(score + i, rest), shift)), prob + i, rest);
   }
 }
 
@@ -39,7 +38,7 @@ void pooled_prob(const PooledProb& args) {
     for (std::size_t h = 0; h < static_cast<std::size_t>(args.n_heads); ++h) {
       const float* score = args.score + h * stride + i;
       const V s = rest == kLanes ? F32::load(score) : load_partial<F32>(score, rest);
-      sum = hn::Add(sum, exp_of_low(hn::Sub(s, hn::Set(d, args.log_sum_exp[h]))));
+      sum = hn::Add(sum, exp(hn::Sub(s, hn::Set(d, args.log_sum_exp[h]))));
     }
     rest == kLanes ? F32::store(sum, args.pooled + i) : store_partial<F32>(sum, args.pooled + i, rest);
   }
