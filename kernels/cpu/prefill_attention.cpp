@@ -26,29 +26,9 @@ namespace {
 constexpr std::size_t kBlock = 64;  // keys unpacked at once
 constexpr std::size_t kStrip = 48;  // query rows whose scores stay in the first cache
 
-/// 2^x of x <= 0 within 2 units in the last place; 0 below -126. x = n + r with |r| <= 1/2; 2^r by a
-/// polynomial of degree 6 that is 1 at 0 and off by less than 2e-9 (fitted to the least largest relative
-/// error), then n into the exponent.
-HWY_INLINE V exp2_of_negative(V x) {
-  const F d;
-  const I32 di;
-  const V n = hn::Round(x);
-  const V r = hn::Sub(x, n);
-  V p = hn::Set(d, 0x1.41fbbcp-13f);
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.5f3e52p-10f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.3b2d4cp-7f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.c6aee8p-5f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.ebfbdcp-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.62e430p-1f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
-  const V y = hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
-  return hn::IfThenElseZero(hn::Ge(x, hn::Set(d, -126.0f)), y);
-}
-
 /// The working memory of one task.
 struct Work {
-  float* query;   // [rows, head_dim], scaled so that a score is a power of 2
+  float* query;   // [rows, head_dim], scaled
   float* keys;    // [kBlock / kPanel, head_dim, kPanel]
   float* values;  // [padded_dim / kPanel, kBlock, kPanel]
   float* score;   // [kStrip, kBlock], then weights
@@ -91,8 +71,7 @@ class Task {
 
  private:
   void begin() {
-    constexpr float kLog2E = 1.44269504f;
-    const float scale = kLog2E / std::sqrt(static_cast<float>(rows_.head_dim));
+    const float scale = 1.0f / std::sqrt(static_cast<float>(rows_.head_dim));
     for (std::size_t r = 0; r < rows_.count; ++r) {
       const float* from = rows_.query(r);
       std::transform(from, from + rows_.head_dim, work_.query + r * rows_.head_dim,
@@ -166,7 +145,7 @@ class Task {
     if (peak > work_.peak[r]) shrink(r, peak);
     V sum = hn::Load(d, work_.total + r * kLanes);
     for (std::size_t j = 0; j < kBlock; j += kLanes) {
-      const V weight = exp2_of_negative(hn::Sub(hn::Load(d, score + j), hn::Set(d, peak)));
+      const V weight = exp_of_low(hn::Sub(hn::Load(d, score + j), hn::Set(d, peak)));
       hn::Store(weight, d, score + j);
       sum = hn::Add(sum, weight);
     }
@@ -176,7 +155,7 @@ class Task {
   /// What row r has gathered, brought under a higher peak.
   void shrink(std::size_t r, float peak) {
     const F d;
-    const V factor = hn::Set(d, std::exp2(work_.peak[r] - peak));  // 0 for the first block
+    const V factor = hn::Set(d, std::exp(work_.peak[r] - peak));  // 0 for the first block
     const auto scale = [&](float* at) { hn::Store(hn::Mul(hn::Load(d, at), factor), d, at); };
     for (std::size_t i = 0; i < padded_dim_; i += kLanes) scale(work_.out + r * padded_dim_ + i);
     scale(work_.total + r * kLanes);
