@@ -28,8 +28,10 @@ void on_signal(int signal) {
 }
 
 kernels::DType kv_dtype_of(const std::string& name) {
+  if (name == "bf16") return kernels::DType::bf16;
   if (name == "f16") return kernels::DType::f16;
-  return name == "fp32" ? kernels::DType::f32 : kernels::DType::bf16;
+  if (name == "fp32") return kernels::DType::f32;
+  fail_input("kv_dtype: '{}' is unknown, expected bf16, f16 or fp32", name);
 }
 
 std::filesystem::path default_model() {
@@ -56,7 +58,7 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--model", options.model, "Checkpoint; left out: the installed default model")
       ->group(group);
   command.add_option("--dtype", options.dtype, "Weights in memory")
-      ->check(CLI::IsMember({"bf16", "fp32"}))
+      ->check(CLI::IsMember({"bf16", "fp32", "q8_0"}))
       ->capture_default_str()
       ->group(group);
   command.add_option("--kv-dtype", options.kv_dtype, "KV cache")
@@ -80,10 +82,10 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
 Session open_session(const ModelOptions& options, std::int64_t max_positions) {
   require_device(options.device);
   Session session;
-  const auto dtype = options.dtype == "fp32" ? kernels::DType::f32 : kernels::DType::bf16;
-  session.model = load_model(options.model.empty() ? default_model() : options.model, dtype);
   DecoderOptions decoder;
   decoder.kv_dtype = kv_dtype_of(options.kv_dtype);
+  session.model =
+      load_model(options.model.empty() ? default_model() : options.model, weight_type_of(options.dtype));
   decoder.n_threads = options.threads;
   decoder.max_positions = max_positions;
   session.decoder = std::make_unique<Decoder>(session.model, decoder);

@@ -70,7 +70,7 @@ std::shared_ptr<const Prompt> Decoder::prefill(std::span<const std::int32_t> ids
   const auto cached = static_cast<std::int64_t>(ids.size()) - 1;
   auto rows = std::make_shared<KvRows>(impl_->model->config(), impl_->options.kv_dtype, 0, cached);
   const PrefillContext context{*impl_->model, impl_->angles, impl_->pool, impl_->options.prefill_chunk,
-                               prefill_product_dtype(impl_->model->dtype())};
+                               prefill_product_dtype(impl_->model->dense_dtype())};
   run_prefill(context, ids.first(static_cast<std::size_t>(cached)), *rows, observer, progress);
   auto prompt = std::make_shared<Prompt>();
   prompt->ids.assign(ids.begin(), ids.end());

@@ -41,11 +41,8 @@ PrefillChunk::PrefillChunk(const PrefillContext& context, const PrefillProducts&
       attended_(at::empty(query_.sizes(), at::kFloat)),
       cosine_(static_cast<std::size_t>(count_ * context.angles.half_dim())),
       sine_(cosine_.size()) {
-  const auto* embedding = static_cast<const std::byte*>(weights_.embedding.const_data_ptr());
-  const std::int64_t row_bytes = config_.hidden_size * weights_.embedding.element_size();
   for (std::int64_t row = 0; row < count_; ++row) {
-    kernels::cpu::convert({embedding + ids[static_cast<std::size_t>(row)] * row_bytes, hidden(row),
-                           config_.hidden_size, context.model.dtype(), DType::f32});
+    weights_.embedding.load_row(ids[static_cast<std::size_t>(row)], hidden(row));
     context.angles.at(begin_ + row, cosine_.data() + row * context.angles.half_dim(),
                       sine_.data() + row * context.angles.half_dim());
   }

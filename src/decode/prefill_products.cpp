@@ -67,7 +67,11 @@ std::int64_t PrefillProducts::block_rows(std::int64_t count) const {
 
 void PrefillProducts::enter(int layer) {
   const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(layer)];
-  stored_ = {weights.qkv, weights.output, weights.gate_up, weights.down};
+  const auto as_tensor = [&](const tide::Matrix& matrix) {
+    return matrix.type == WeightType::q8_0 ? dense(matrix, dtype_, pool_) : matrix.values;
+  };
+  stored_ = {as_tensor(weights.qkv), as_tensor(weights.output), as_tensor(weights.gate_up),
+             as_tensor(weights.down)};
   if (dtype_ != DType::f32) return;
   for (std::size_t i = 0; i < kCount; ++i) {
     const at::Tensor& from = stored_[i];

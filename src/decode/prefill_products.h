@@ -43,7 +43,8 @@ class ProductBlock {
   std::vector<float> room_;  // [width] where rows are not fp32
 };
 
-/// The matrices of one layer at a time: as they are stored where products run in bf16 (LibTorch's),
+/// The matrices of one layer at a time, 8-bit ones dequantised as their layer is entered: as they are stored
+/// where products run in bf16 (LibTorch's),
 /// packed as their layer is entered where they run in fp32 (ours), which takes memory of one layer and a
 /// time that the rows of a chunk share.
 class PrefillProducts {

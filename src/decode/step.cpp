@@ -6,30 +6,11 @@
 #include "base/error.h"
 #include "decode/step_row.h"
 #include "kernels/elementwise.h"
-#include "kernels/linear.h"
 #include "model/weights.h"
 
 namespace tide {
 
-namespace {
-
 using kernels::DType;
-
-void linear(const at::Tensor& weight, DType dtype, const float* x, float* y, std::size_t n_rows,
-            const float* residual, kernels::ThreadPool& pool) {
-  kernels::cpu::linear({.x = x,
-                        .weight = weight.const_data_ptr(),
-                        .bias = nullptr,
-                        .residual = residual,
-                        .y = y,
-                        .n_rows = static_cast<std::int64_t>(n_rows),
-                        .n_in = weight.size(1),
-                        .n_out = weight.size(0),
-                        .dtype = dtype},
-                       pool);
-}
-
-}  // namespace
 
 StepRunner::StepRunner(const Model& model, const RopeAngles& angles, kernels::ThreadPool& pool)
     : model_(model), config_(model.config()), angles_(angles), pool_(pool) {}
@@ -78,15 +59,13 @@ void StepRunner::prepare(std::span<Sequence* const> rows, std::span<const std::i
   gather_.reserve(n_rows_);
   while (row_.size() < n_rows_) row_.push_back(std::make_unique<Row>());
 
-  const at::Tensor& embedding = model_.weights().embedding;
-  const auto* table = static_cast<const std::byte*>(embedding.const_data_ptr());
+  const Matrix& embedding = model_.weights().embedding;
   for (std::size_t i = 0; i < n_rows_; ++i) {
     row_[i]->begin(*rows[i], fed_ids[i], config_);
     row_[i]->query = qkv_.data() + i * qkv;
     row_[i]->output = attention_.data() + i * heads_dim;
     angles_.at(row_[i]->kv_len - 1, cosine_.data() + i * half, sine_.data() + i * half);
-    kernels::cpu::convert({table + static_cast<std::size_t>(fed_ids[i]) * hidden * embedding.element_size(),
-                           hidden_.data() + i * hidden, config_.hidden_size, model_.dtype(), DType::f32});
+    embedding.load_row(fed_ids[i], hidden_.data() + i * hidden);
   }
 }
 
@@ -105,7 +84,7 @@ void StepRunner::project(int layer) {
   const LayerWeights& weights = model_.weights().layers[static_cast<std::size_t>(layer)];
   kernels::cpu::rms_norm({hidden_.data(), weights.attention_norm.const_data_ptr<float>(), normed_.data(),
                           static_cast<std::int64_t>(n_rows_), config_.hidden_size, config_.rms_epsilon});
-  linear(weights.qkv, model_.dtype(), normed_.data(), qkv_.data(), n_rows_, nullptr, pool_);
+  multiply(weights.qkv, normed_.data(), static_cast<std::int64_t>(n_rows_), nullptr, qkv_.data(), pool_);
 }
 
 void StepRunner::rotate_and_append(int layer) {
@@ -196,21 +175,22 @@ void StepRunner::feed_forward(int layer) {
   const LayerWeights& weights = model_.weights().layers[static_cast<std::size_t>(layer)];
   const auto rows = static_cast<std::int64_t>(n_rows_);
   const auto ffn = static_cast<std::size_t>(config_.ffn_size);
-  linear(weights.output, model_.dtype(), attention_.data(), hidden_.data(), n_rows_, hidden_.data(), pool_);
+  multiply(weights.output, attention_.data(), rows, hidden_.data(), hidden_.data(), pool_);
   kernels::cpu::rms_norm({hidden_.data(), weights.ffn_norm.const_data_ptr<float>(), normed_.data(), rows,
                           config_.hidden_size, config_.rms_epsilon});
-  linear(weights.gate_up, model_.dtype(), normed_.data(), gate_up_.data(), n_rows_, nullptr, pool_);
+  multiply(weights.gate_up, normed_.data(), rows, nullptr, gate_up_.data(), pool_);
   for_each_row([&](std::size_t i) {
     kernels::cpu::silu_mul({gate_up_.data() + i * 2 * ffn, active_.data() + i * ffn, 1, config_.ffn_size});
   });
-  linear(weights.down, model_.dtype(), active_.data(), hidden_.data(), n_rows_, hidden_.data(), pool_);
+  multiply(weights.down, active_.data(), rows, hidden_.data(), hidden_.data(), pool_);
 }
 
 void StepRunner::read_out() {
   const Weights& weights = model_.weights();
   kernels::cpu::rms_norm({hidden_.data(), weights.final_norm.const_data_ptr<float>(), normed_.data(),
                           static_cast<std::int64_t>(n_rows_), config_.hidden_size, config_.rms_epsilon});
-  linear(weights.lm_head, model_.dtype(), normed_.data(), logits_.data(), n_rows_, nullptr, pool_);
+  multiply(weights.lm_head, normed_.data(), static_cast<std::int64_t>(n_rows_), nullptr, logits_.data(),
+           pool_);
   const auto vocab = static_cast<std::size_t>(config_.vocab_size);
   for_each_row([&](std::size_t i) {
     std::copy_n(logits_.data() + i * vocab, vocab, row_[i]->sequence->logits_.data());

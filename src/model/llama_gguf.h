@@ -13,9 +13,9 @@ namespace tide {
 /// change the arithmetic and is not supported (another architecture, RoPE scaling).
 ModelConfig read_llama_config(const GgufFile& file);
 
-/// Every tensor, dequantised into `dtype` (f32 or bf16) by a few threads. Throws InputError naming
-/// the tensor that is missing or has another shape.
-std::unique_ptr<Weights> read_llama_weights(const GgufFile& file, const ModelConfig& config,
-                                            kernels::DType dtype);
+/// Every tensor, its matrices brought to `type` by a few threads; Q8_0 of the file stays bit for bit what it
+/// is in q8_0. Throws InputError naming the tensor that is missing, has another shape or does not fit the
+/// type.
+std::unique_ptr<Weights> read_llama_weights(const GgufFile& file, const ModelConfig& config, WeightType type);
 
 }  // namespace tide

@@ -14,24 +14,24 @@
 namespace tide {
 
 std::size_t Weights::bytes() const {
-  std::size_t total = embedding.nbytes() + final_norm.nbytes();
-  if (!lm_head.is_same(embedding)) total += lm_head.nbytes();
+  std::size_t total = embedding.bytes() + final_norm.nbytes();
+  if (!lm_head.is_same(embedding)) total += lm_head.bytes();
   for (const LayerWeights& layer : layers) {
-    for (const at::Tensor* tensor :
-         {&layer.attention_norm, &layer.qkv, &layer.output, &layer.ffn_norm, &layer.gate_up, &layer.down}) {
-      total += tensor->nbytes();
+    total += layer.attention_norm.nbytes() + layer.ffn_norm.nbytes();
+    for (const Matrix* matrix : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
+      total += matrix->bytes();
     }
   }
   return total;
 }
 
 Model::Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> weights,
-             std::filesystem::path path, DType dtype)
+             std::filesystem::path path, WeightType weight_type)
     : config_(std::move(config)),
       tokenizer_(std::move(tokenizer)),
       weights_(std::move(weights)),
       path_(std::move(path)),
-      dtype_(dtype) {}
+      weight_type_(weight_type) {}
 
 Model::~Model() = default;
 
@@ -50,7 +50,7 @@ bool is_gguf(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::shared_ptr<const Model> load_model(const std::filesystem::path& path, DType dtype) {
+std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type) {
   if (!std::filesystem::exists(path)) fail_input("open {}: no such file", path.string());
   if (!std::filesystem::is_regular_file(path)) {
     fail_input("open {}: not a regular file; supported checkpoints are GGUF files", path.string());
@@ -60,8 +60,8 @@ std::shared_ptr<const Model> load_model(const std::filesystem::path& path, DType
   const GgufFile file(path);
   ModelConfig config = read_llama_config(file);
   Tokenizer tokenizer(read_tokenizer(file));
-  auto weights = read_llama_weights(file, config, dtype);
-  return std::make_shared<Model>(std::move(config), std::move(tokenizer), std::move(weights), path, dtype);
+  auto weights = read_llama_weights(file, config, type);
+  return std::make_shared<Model>(std::move(config), std::move(tokenizer), std::move(weights), path, type);
 }
 
 }  // namespace tide

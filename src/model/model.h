@@ -9,6 +9,7 @@
 #include "kernels/types.h"
 #include "model/config.h"
 #include "model/tokenizer.h"
+#include "model/weight_type.h"
 
 namespace tide {
 
@@ -20,14 +21,16 @@ struct Weights;  // model/weights.h, which sees LibTorch
 class Model {
  public:
   Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> weights, std::filesystem::path path,
-        DType dtype);
+        WeightType weight_type);
   ~Model();
 
   const ModelConfig& config() const { return config_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const Weights& weights() const { return *weights_; }
   const std::filesystem::path& path() const { return path_; }
-  DType dtype() const { return dtype_; }
+  WeightType weight_type() const { return weight_type_; }
+  /// The type in which products of many rows see the weights: their own, bf16 for 8-bit ones.
+  DType dense_dtype() const { return weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16; }
   /// SHA-256 of the checkpoint file, computed once when first asked for.
   const std::string& sha256() const;
 
@@ -36,12 +39,12 @@ class Model {
   Tokenizer tokenizer_;
   std::unique_ptr<Weights> weights_;
   std::filesystem::path path_;
-  DType dtype_;
+  WeightType weight_type_;
   mutable std::string sha256_;
 };
 
-/// Loads a checkpoint with its weights in `dtype` (f32 or bf16). GGUF today; the format is told by
-/// the file's first bytes. Throws InputError naming the file and what is wrong with it.
-std::shared_ptr<const Model> load_model(const std::filesystem::path& path, DType dtype);
+/// Loads a checkpoint with its weights in `type`. GGUF today; the format is told by the file's first bytes.
+/// Throws InputError naming the file and what is wrong with it.
+std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type);
 
 }  // namespace tide

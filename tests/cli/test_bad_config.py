@@ -67,6 +67,14 @@ class BadSweep(CommandCase):
                 self.assert_refused(self.sweep(option, value), part)
                 self.assertFalse((self.folder / "sweep").exists())
 
+    def test_unknown_types_in_the_file(self):
+        path = self.folder / "types.toml"
+        for line, part in (('dtype = "int3"', "'int3'"), ('kv_dtype = "bf8"', "'bf8'")):
+            with self.subTest(line):
+                path.write_text(f'policies = ["full"]\n{line}\n')
+                process = tidegauge("sweep", "--model", self.model, "--config", path, "--dry-run")
+                self.assert_refused(process, part, "expected bf16")
+
     def test_without_policies(self):
         self.assert_refused(tidegauge("sweep", "--model", self.model, "--dry-run"), "no policy")
 

@@ -76,5 +76,8 @@ class UnknownWords(CommandCase):
             with self.subTest(arguments):
                 self.assert_refused(tidegauge("bench", *arguments, "--model", self.model), part)
 
+    def test_eight_bits_of_rows_that_are_not_whole_blocks(self):
+        self.assert_refused(self.generate("--dtype", "q8_0"), "token_embd.weight", "rows of 80", "multiple of 32")
+
     def test_device_that_is_not_there(self):
         self.assert_refused(self.generate("--device", "cuda"), "--device cuda")

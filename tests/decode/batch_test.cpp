@@ -57,9 +57,10 @@ std::vector<StepLogits> decode_batch(Decoder& decoder, const std::vector<RowPlan
   return logits;
 }
 
-class BatchedStep : public ::testing::TestWithParam<DType> {
+class BatchedStep : public ::testing::TestWithParam<WeightType> {
  protected:
-  Decoder decoder_{tiny_model(GetParam()), {.kv_dtype = GetParam(), .n_threads = 2}};
+  DType kv_dtype_ = GetParam() == WeightType::f32 ? DType::f32 : DType::bf16;
+  Decoder decoder_{tiny_model(GetParam()), {.kv_dtype = kv_dtype_, .n_threads = 2}};
 };
 
 TEST_P(BatchedStep, GivesARowTheSameBitsWhateverStandsBesideIt) {
@@ -130,20 +131,24 @@ TEST_P(BatchedStep, CountsWhatEachSequenceRead) {
   EXPECT_EQ(row->step(), 2);
   EXPECT_EQ(row->rows_read(), rows);
   EXPECT_EQ(row->bytes_read(),
-            rows * 2 * config.head_dim * static_cast<std::int64_t>(kernels::size_of(GetParam())));
+            rows * 2 * config.head_dim * static_cast<std::int64_t>(kernels::size_of(kv_dtype_)));
 }
 
-INSTANTIATE_TEST_SUITE_P(DTypes, BatchedStep, ::testing::Values(DType::f32, DType::bf16),
-                         [](const auto& test) { return test.param == DType::f32 ? "fp32" : "bf16"; });
+constexpr const char* kTypeNames[] = {"fp32", "bf16", "q8_0"};
+INSTANTIATE_TEST_SUITE_P(DTypes, BatchedStep,
+                         ::testing::Values(WeightType::f32, WeightType::bf16, WeightType::q8_0),
+                         [](const auto& test) { return kTypeNames[static_cast<int>(test.param)]; });
 
 TEST(Threads, DoNotChangeADecodeStepsBits) {
-  const auto model = tiny_model(DType::bf16);
-  Decoder one(model, {.n_threads = 1}), two(model, {.n_threads = 2});
-  const auto prompt = one.prefill(random_ids(150, 4));
-  for (const RowPlan& plan : row_plans()) {
-    const auto policy = policy_of(plan.policy);
-    EXPECT_EQ(decode(one, prompt, policy, kSteps).logits, decode(two, prompt, policy, kSteps).logits)
-        << plan.policy;
+  for (const WeightType type : {WeightType::bf16, WeightType::q8_0}) {
+    const auto model = tiny_model(type);
+    Decoder one(model, {.n_threads = 1}), two(model, {.n_threads = 2});
+    const auto prompt = one.prefill(random_ids(150, 4));
+    for (const RowPlan& plan : row_plans()) {
+      const auto policy = policy_of(plan.policy);
+      EXPECT_EQ(decode(one, prompt, policy, kSteps).logits, decode(two, prompt, policy, kSteps).logits)
+          << plan.policy;
+    }
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 std::shared_ptr<const Model> default_model() {
   const char* named = std::getenv("TIDEGAUGE_TEST_MODEL");
   const std::string path = named != nullptr ? named : TIDEGAUGE_TEST_MODEL;
-  return path.empty() ? nullptr : load_model(path, DType::bf16);
+  return path.empty() ? nullptr : load_model(path, WeightType::bf16);
 }
 
 TEST(DefaultModel, AnswersAndAgreesWithItselfUnderAGenerousBudget) {

@@ -52,6 +52,17 @@ TEST(Prefill, InBf16StaysNearTheDecodeStep) {
   EXPECT_THAT(stepped.logits.back(), Pointwise(FloatNear(0.3f), expected));
 }
 
+TEST(Prefill, InEightBitsStaysNearTheDecodeStep) {
+  const auto ids = random_ids(kPromptLen, 2);
+  Decoder decoder(tiny_model(WeightType::q8_0),
+                  {.kv_dtype = DType::f32, .n_threads = 2, .prefill_chunk = 64});
+  const auto expected = decode(decoder, decoder.prefill(ids), policy_of("full"), 1).logits[0];
+  const auto first = decoder.prefill(std::span(ids).first(1));
+  const auto stepped =
+      decode(decoder, first, policy_of("full"), kPromptLen, nullptr, {ids.begin() + 1, ids.end()});
+  EXPECT_THAT(stepped.logits.back(), Pointwise(FloatNear(0.3f), expected));
+}
+
 TEST(Prefill, RowsAreTheWeightsThatADecodeStepSees) {
   const auto ids = random_ids(kPromptLen, 3);
   ObserverWants wants;

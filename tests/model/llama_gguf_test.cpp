@@ -7,9 +7,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "base/float16.h"
 #include "model/model.h"
+#include "model/weights.h"
 #include "tests/support/decode_helpers.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/gguf_writer.h"
@@ -24,9 +26,9 @@ class LlamaGguf : public ::testing::Test {
  protected:
   void TearDown() override { fs::remove(path_); }
 
-  std::shared_ptr<const Model> load(DType dtype = DType::f32) {
+  std::shared_ptr<const Model> load(WeightType type = WeightType::f32) {
     file_.write(path_);
-    return load_model(path_, dtype);
+    return load_model(path_, type);
   }
   void expect_refused(const std::string& part) {
     expect_input_error([&] { load(); }, part);
@@ -67,7 +69,7 @@ TEST_F(LlamaGguf, PutsTheHalvesOfARotaryPairBackInOrder) {
   const auto model = load();
   const ModelConfig config = tiny_config();
   const auto hidden = static_cast<std::size_t>(config.hidden_size);
-  const float* qkv = model->weights().layers[3].qkv.const_data_ptr<float>();
+  const float* qkv = model->weights().layers[3].qkv.values.const_data_ptr<float>();
   const auto expect_rows = [&](const char* name, int first_row, int n_heads, bool permuted) {
     const std::vector<float>& from = file_.tensors.at(name).data;
     for (int head = 0; head < n_heads; ++head) {
@@ -88,10 +90,74 @@ TEST_F(LlamaGguf, PutsTheHalvesOfARotaryPairBackInOrder) {
 }
 
 TEST_F(LlamaGguf, RoundsToBf16) {
-  const auto model = load(DType::bf16);
-  const auto* rounded = static_cast<const std::uint16_t*>(model->weights().layers[0].down.const_data_ptr());
+  const auto model = load(WeightType::bf16);
+  const auto* rounded =
+      static_cast<const std::uint16_t*>(model->weights().layers[0].down.values.const_data_ptr());
   const std::vector<float>& exact = file_.tensors.at("blk.0.ffn_down.weight").data;
   for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_EQ(rounded[i], float_to_bfloat16(exact[i]));
+}
+
+/// The tiny file's shape with rows of whole blocks: hidden 64, feed-forward 96.
+GgufWriter tiny_gguf_of_blocks() {
+  GgufWriter file = tiny_gguf();
+  file.metadata["llama.embedding_length"] = std::uint32_t{64};
+  file.metadata["llama.feed_forward_length"] = std::uint32_t{96};
+  for (auto& [name, tensor] : file.tensors) {
+    for (std::int64_t& size : tensor.shape) size = size == 80 ? 64 : size == 112 ? 96 : size;
+    tensor.data.resize(static_cast<std::size_t>(
+        std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1}, std::multiplies<>())));
+  }
+  return file;
+}
+
+TEST_F(LlamaGguf, RoundsToEightBitsAndKeepsTheOrderOfItsRows) {
+  file_ = tiny_gguf_of_blocks();
+  const auto exact = load(), rounded = load(WeightType::q8_0);
+  EXPECT_EQ(rounded->weight_type(), WeightType::q8_0);
+  std::vector<float> ours(64), theirs(64);
+  for (std::int64_t row = 0; row < 160; ++row) {
+    rounded->weights().layers[3].qkv.load_row(row, ours.data());
+    exact->weights().layers[3].qkv.load_row(row, theirs.data());
+    // Weights of deviation 0.1 come in steps of about 0.3 / 127.
+    ASSERT_THAT(ours, ::testing::Pointwise(::testing::FloatNear(2e-3f), theirs)) << "row " << row;
+  }
+  EXPECT_EQ(rounded->weights().lm_head.values.data_ptr(), rounded->weights().embedding.values.data_ptr());
+}
+
+TEST_F(LlamaGguf, KeepsItsOwnBlocksInEightBits) {
+  file_ = tiny_gguf_of_blocks();
+  // No value of 127: to round these weights anew would give other values and another scale.
+  std::vector<std::byte> blocks;
+  for (int block = 0; block < 64 * 3; ++block) {
+    blocks.push_back(std::byte{0});
+    blocks.push_back(static_cast<std::byte>(0x20 + block % 8));
+    for (int j = 0; j < 32; ++j) blocks.push_back(static_cast<std::byte>((block * 7 + j * 3) % 60 - 30));
+  }
+  file_.tensors["blk.0.ffn_down.weight"].q8_0 = blocks;
+  const auto model = load(WeightType::q8_0);
+  const Matrix& down = model->weights().layers[0].down;
+  const auto* values = static_cast<const std::int8_t*>(down.values.const_data_ptr());
+  const auto* scales = static_cast<const std::uint16_t*>(down.scales.const_data_ptr());
+  for (std::size_t block = 0; block < 64 * 3; ++block) {
+    ASSERT_EQ(scales[block], (0x20 + block % 8) << 8) << block;
+    for (std::size_t j = 0; j < 32; ++j) {
+      ASSERT_EQ(values[block * 32 + j], static_cast<int>((block * 7 + j * 3) % 60) - 30) << block;
+    }
+  }
+}
+
+TEST_F(LlamaGguf, WhoseRowsAreNotWholeBlocksIsRefusedInEightBits) {
+  expect_input_error([&] { load(WeightType::q8_0); },
+                     "rows of 80 weights; dtype q8_0 needs a multiple of 32");
+  expect_input_error([&] { load(WeightType::q8_0); }, path_.string() + ": tensor token_embd.weight");
+}
+
+TEST_F(LlamaGguf, WithWeightsBeyondEightBitsIsRefusedByTheTensorsName) {
+  file_ = tiny_gguf_of_blocks();
+  file_.tensors["blk.2.attn_k.weight"].data[5 * 64 + 3] = 1e7f;
+  expect_input_error([&] { load(WeightType::q8_0); },
+                     "tensor blk.2.attn_k.weight, row 5: a weight is not finite");
+  EXPECT_NO_THROW(load(WeightType::bf16));
 }
 
 TEST_F(LlamaGguf, TiesTheHeadToTheEmbeddingOnlyWithoutOne) {
@@ -100,9 +166,9 @@ TEST_F(LlamaGguf, TiesTheHeadToTheEmbeddingOnlyWithoutOne) {
   file_.tensors["output.weight"] = file_.tensors.at("token_embd.weight");
   file_.tensors["output.weight"].data[7] = 42;
   const auto untied = load();
-  EXPECT_EQ(untied->weights().lm_head.const_data_ptr<float>()[7], 42);
-  EXPECT_NE(untied->weights().embedding.const_data_ptr<float>()[7], 42);
-  EXPECT_EQ(untied->weights().bytes() - tied->weights().bytes(), tied->weights().embedding.nbytes());
+  EXPECT_EQ(untied->weights().lm_head.values.const_data_ptr<float>()[7], 42);
+  EXPECT_NE(untied->weights().embedding.values.const_data_ptr<float>()[7], 42);
+  EXPECT_EQ(untied->weights().bytes() - tied->weights().bytes(), tied->weights().embedding.bytes());
 }
 
 TEST_F(LlamaGguf, WithAMissingTensorIsRefusedByItsName) {
@@ -115,7 +181,7 @@ TEST_F(LlamaGguf, WithAMissingTensorIsRefusedByItsName) {
 }
 
 TEST_F(LlamaGguf, WithATensorOfAnotherShapeIsRefusedByItsName) {
-  file_.tensors["blk.2.attn_v.weight"] = {{16, 80}, std::vector<float>(16 * 80)};
+  file_.tensors["blk.2.attn_v.weight"] = {{16, 80}, std::vector<float>(16 * 80), {}};
   expect_refused("blk.2.attn_v.weight");
 }
 
@@ -155,10 +221,10 @@ TEST_F(LlamaGguf, WhoseArithmeticIsNotOursIsRefused) {
   file_.metadata["llama.expert_count"] = std::uint32_t{8};
   expect_refused("llama.expert_count is 8");
   file_ = tiny_gguf();
-  file_.tensors["rope_freqs.weight"] = {{8}, std::vector<float>(8, 1.0f)};
+  file_.tensors["rope_freqs.weight"] = {{8}, std::vector<float>(8, 1.0f), {}};
   expect_refused("rope_freqs.weight");
   file_ = tiny_gguf();
-  file_.tensors["blk.0.attn_q.bias"] = {{96}, std::vector<float>(96, 1.0f)};
+  file_.tensors["blk.0.attn_q.bias"] = {{96}, std::vector<float>(96, 1.0f), {}};
   expect_refused("blk.0.attn_q.bias");
 }
 
@@ -174,13 +240,13 @@ TEST_F(LlamaGguf, WithoutARequiredKeyIsRefusedByItsName) {
 
 TEST(LoadModel, RefusesWhatIsNoCheckpoint) {
   const fs::path folder = ::testing::TempDir();
-  expect_input_error([&] { load_model(folder / "absent.gguf", DType::f32); }, "no such file");
-  expect_input_error([&] { load_model(folder, DType::f32); }, "not a regular file");
+  expect_input_error([&] { load_model(folder / "absent.gguf", WeightType::f32); }, "no such file");
+  expect_input_error([&] { load_model(folder, WeightType::f32); }, "not a regular file");
   const fs::path foreign = folder / "foreign.gguf";
   std::ofstream(foreign) << "PK\3\4 something else";
-  expect_input_error([&] { load_model(foreign, DType::f32); }, "byte 0: not a GGUF file");
+  expect_input_error([&] { load_model(foreign, WeightType::f32); }, "byte 0: not a GGUF file");
   std::ofstream(foreign) << "";
-  expect_input_error([&] { load_model(foreign, DType::f32); }, "not a GGUF file");
+  expect_input_error([&] { load_model(foreign, WeightType::f32); }, "not a GGUF file");
   fs::remove(foreign);
 }
 
@@ -190,7 +256,7 @@ TEST_F(LlamaGguf, CutShortAnywhereIsRefused) {
   for (const std::uintmax_t cut : {std::uintmax_t{5}, std::uintmax_t{100}, size / 50, size / 2, size - 1}) {
     file_.write(path_);
     fs::resize_file(path_, cut);
-    expect_input_error([&] { load_model(path_, DType::f32); }, path_.string());
+    expect_input_error([&] { load_model(path_, WeightType::f32); }, path_.string());
   }
 }
 

@@ -1,7 +1,8 @@
 // Shows the oracle tests what our decoder computes.
-//   model_probe encode MODEL            ids of the text on stdin, special tokens by name
-//   model_probe greedy MODEL STEPS      greedy ids after the ids on stdin, fp32
-//   model_probe teacher MODEL DTYPE OUT runs the plan (JSON on stdin) and writes raw float32 files:
+// A DTYPE is that of the weights; the cache is bf16 with bf16 weights, else fp32.
+//   model_probe encode MODEL              ids of the text on stdin, special tokens by name
+//   model_probe greedy MODEL DTYPE STEPS  greedy ids after the ids on stdin, with an fp32 cache
+//   model_probe teacher MODEL DTYPE OUT   runs the plan (JSON on stdin) and writes raw float32 files:
 //     plan: ids, prompt_len, chunk, prefill_rows, maps (true or false)
 //     OUT/logits.f32   [n - prompt_len + 1, vocab]: of positions prompt_len - 1 and on, one step each
 //     OUT/maps.f32     [n - prompt_len + 1, layers, heads, n]: weights of those steps
@@ -70,12 +71,12 @@ class WritingObserver final : public tide::DecodeObserver {
 };
 
 void encode(const std::string& path) {
-  const auto model = tide::load_model(path, DType::bf16);
+  const auto model = tide::load_model(path, tide::WeightType::bf16);
   fmt::print("{}\n", fmt::join(model->tokenizer().encode(read_stdin(), true), " "));
 }
 
-void greedy(const std::string& path, long long steps) {
-  tide::Decoder decoder(tide::load_model(path, DType::f32), {.kv_dtype = DType::f32});
+void greedy(const std::string& path, tide::WeightType type, long long steps) {
+  tide::Decoder decoder(tide::load_model(path, type), {.kv_dtype = DType::f32});
   std::vector<std::int32_t> ids{std::istream_iterator<std::int32_t>(std::cin), {}};
   const auto full = tide::make_policy("full", {&decoder.model().config(), ""});
   const auto sequence = decoder.fork(decoder.prefill(ids), full, steps);
@@ -88,12 +89,13 @@ void greedy(const std::string& path, long long steps) {
   }
 }
 
-void teacher(const std::string& path, DType dtype, const std::filesystem::path& folder) {
+void teacher(const std::string& path, tide::WeightType type, const std::filesystem::path& folder) {
   const auto plan = nlohmann::json::parse(read_stdin());
   const auto ids = plan.at("ids").get<std::vector<std::int32_t>>();
   const auto prompt_len = plan.at("prompt_len").get<std::size_t>();
-  tide::Decoder decoder(tide::load_model(path, dtype),
-                        {.kv_dtype = dtype, .prefill_chunk = plan.at("chunk").get<int>()});
+  tide::Decoder decoder(tide::load_model(path, type),
+                        {.kv_dtype = type == tide::WeightType::bf16 ? DType::bf16 : DType::f32,
+                         .prefill_chunk = plan.at("chunk").get<int>()});
   WritingObserver observer(folder, plan, decoder.model().config().n_heads);
   const auto prompt = decoder.prefill(std::span(ids).first(prompt_len), &observer);
   const auto full = tide::make_policy("full", {&decoder.model().config(), ""});
@@ -114,13 +116,13 @@ int main(int argc, char** argv) {
   try {
     if (command == "encode" && argc == 3) {
       encode(argv[2]);
-    } else if (command == "greedy" && argc == 4) {
-      greedy(argv[2], tide::parse_integer(argv[3], "steps"));
+    } else if (command == "greedy" && argc == 5) {
+      greedy(argv[2], tide::weight_type_of(argv[3]), tide::parse_integer(argv[4], "steps"));
     } else if (command == "teacher" && argc == 5) {
-      teacher(argv[2], std::string(argv[3]) == "fp32" ? DType::f32 : DType::bf16, argv[4]);
+      teacher(argv[2], tide::weight_type_of(argv[3]), argv[4]);
     } else {
       fmt::print(stderr,
-                 "usage: model_probe encode MODEL | greedy MODEL STEPS | teacher MODEL fp32|bf16 OUT\n");
+                 "usage: model_probe encode MODEL | greedy MODEL DTYPE STEPS | teacher MODEL DTYPE OUT\n");
       return 2;
     }
   } catch (const std::exception& error) {

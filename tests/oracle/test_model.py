@@ -53,7 +53,7 @@ class Model(unittest.TestCase):
 
     def test_greedy_tokens(self):
         prompt = [int(i) for i in probe("encode", stdin=CHAT.encode()).split()]
-        ours = [int(i) for i in probe("greedy", "64", stdin=" ".join(map(str, prompt)).encode()).split()]
+        ours = [int(i) for i in probe("greedy", "fp32", "64", stdin=" ".join(map(str, prompt)).encode()).split()]
         self.assertEqual(ours, hf_llama.greedy(self.model, prompt, 64))
 
     def test_logits_with_bf16_weights_stay_close(self):

@@ -13,7 +13,7 @@ namespace tide::testing {
 namespace {
 
 constexpr std::size_t kAlignment = 32;
-constexpr std::uint32_t kTensorF32 = 0;
+constexpr std::uint32_t kTensorF32 = 0, kTensorQ8 = 8;
 
 // Value kinds by their number in the file.
 enum : std::uint32_t { kUint32 = 4, kInt32 = 5, kFloat32 = 6, kString = 8, kArray = 9 };
@@ -61,8 +61,12 @@ void GgufWriter::write(const std::filesystem::path& path) const {
       head.u64(static_cast<std::uint64_t>(*size));
     }
     data.pad(kAlignment);
-    head.u32(kTensorF32).u64(data.bytes.size());
-    for (const float value : tensor.data) data.put(value);
+    head.u32(tensor.q8_0.empty() ? kTensorF32 : kTensorQ8).u64(data.bytes.size());
+    if (tensor.q8_0.empty()) {
+      for (const float value : tensor.data) data.put(value);
+    } else {
+      for (const std::byte byte : tensor.q8_0) data.put(byte);
+    }
   }
   std::ofstream(path, std::ios::binary) << head.pad(kAlignment).bytes << data.pad(kAlignment).bytes;
 }
@@ -90,7 +94,7 @@ GgufWriter tiny_gguf(std::uint64_t seed) {
     for (const std::int64_t n : shape) size *= n;
     std::vector<float> data(static_cast<std::size_t>(size));
     for (float& value : data) value = normal(random);
-    file.tensors[name] = {std::move(shape), std::move(data)};
+    file.tensors[name] = {std::move(shape), std::move(data), {}};
   };
   const std::int64_t hidden = config.hidden_size, ffn = config.ffn_size;
   const std::int64_t q = config.n_heads * config.head_dim, kv = config.n_kv_heads * config.head_dim;

@@ -10,13 +10,14 @@
 
 namespace tide::testing {
 
-/// F32 tensors and metadata of the kinds that a llama checkpoint has; fields are edited before `write`.
+/// Tensors and metadata of the kinds that a llama checkpoint has; fields are edited before `write`.
 struct GgufWriter {
   using Value =
       std::variant<std::uint32_t, float, std::string, std::vector<std::string>, std::vector<std::int32_t>>;
   struct Tensor {
     std::vector<std::int64_t> shape;  ///< outermost first
     std::vector<float> data;
+    std::vector<std::byte> q8_0;  ///< not empty: the blocks of a Q8_0 tensor, in place of F32 data
   };
   std::map<std::string, Value> metadata;
   std::map<std::string, Tensor> tensors;

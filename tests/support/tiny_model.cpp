@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "base/error.h"
+#include "model/weight_memory.h"
 #include "model/weights.h"
 
 namespace tide::testing {
@@ -28,10 +30,15 @@ std::vector<std::string> byte_alphabet() {
 
 class Draw {
  public:
-  Draw(std::uint64_t seed, DType dtype) : random_(seed), dtype_(dtype) {}
+  Draw(std::uint64_t seed, WeightType type) : random_(seed), type_(type) {}
 
-  at::Tensor matrix(std::int64_t rows, std::int64_t columns, float deviation) {
-    return normal({rows, columns}, 0, deviation).to(dtype_ == DType::f32 ? at::kFloat : at::kBFloat16);
+  Matrix matrix(std::int64_t rows, std::int64_t columns, float deviation) {
+    const at::Tensor drawn = normal({rows, columns}, 0, deviation);
+    Matrix stored = memory_.matrix(type_, rows, columns);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      TIDE_ASSERT(stored.store_row(row, drawn.const_data_ptr<float>() + row * columns));
+    }
+    return stored;
   }
   at::Tensor norm(std::int64_t size) { return normal({size}, 1, 0.1f); }
 
@@ -45,7 +52,8 @@ class Draw {
   }
 
   std::mt19937_64 random_;
-  DType dtype_;
+  WeightType type_;
+  WeightMemory memory_{std::size_t{16} << 20};
 };
 
 }  // namespace
@@ -84,11 +92,20 @@ TokenizerData tiny_tokenizer_data() {
 }
 
 std::shared_ptr<const Model> tiny_model(DType dtype, std::uint64_t seed) {
-  const ModelConfig config = tiny_config();
+  TIDE_ASSERT(dtype != DType::f16);
+  return tiny_model(dtype == DType::f32 ? WeightType::f32 : WeightType::bf16, seed);
+}
+
+std::shared_ptr<const Model> tiny_model(WeightType type, std::uint64_t seed) {
+  ModelConfig config = tiny_config();
+  if (type == WeightType::q8_0) {
+    config.hidden_size = 64;
+    config.ffn_size = 96;
+  }
   const std::int64_t hidden = config.hidden_size, ffn = config.ffn_size;
   const std::int64_t q_rows = config.n_heads * config.head_dim;
   const std::int64_t qkv_rows = q_rows + 2 * config.n_kv_heads * config.head_dim;
-  Draw draw(seed, dtype);
+  Draw draw(seed, type);
   auto weights = std::make_unique<Weights>();
   weights->embedding = draw.matrix(config.vocab_size, hidden, 1);
   weights->lm_head = draw.matrix(config.vocab_size, hidden, 0.2f);
@@ -104,7 +121,7 @@ std::shared_ptr<const Model> tiny_model(DType dtype, std::uint64_t seed) {
     weights->layers.push_back(std::move(of));
   }
   return std::make_shared<Model>(config, Tokenizer(tiny_tokenizer_data()), std::move(weights), "tiny.gguf",
-                                 dtype);
+                                 type);
 }
 
 std::vector<std::int32_t> random_ids(std::int64_t count, std::uint64_t seed) {

@@ -36,7 +36,7 @@ TEST(SweepDefaultModel, BatchedRowsEqualRowsAloneAndFullFindsTheNeedle) {
   const char* named = std::getenv("TIDEGAUGE_TEST_MODEL");
   const std::string path = named != nullptr ? named : TIDEGAUGE_TEST_MODEL;
   if (path.empty()) GTEST_SKIP() << "no default model is installed";
-  Decoder decoder(load_model(path, DType::bf16), {.n_threads = 2});
+  Decoder decoder(load_model(path, WeightType::bf16), {.n_threads = 2});
   SweepConfig config;
   config.lengths = {300};
   config.depths = {0.5};
