@@ -100,7 +100,7 @@ std::size_t weights_of(const std::vector<Product>& step) {
 void LinearStep(benchmark::State& state) {
   const std::vector<Product> step = products_of_a_step();
   const std::size_t weights = weights_of(step);
-  const std::vector<std::uint16_t> weight = random_bf16(weights);
+  const std::vector<std::uint16_t> weight = random_bf16(weights);  // in panels
   const std::int64_t n_rows = state.range(0);
   const std::vector<float> x = random_floats(static_cast<std::size_t>(n_rows * 1536), kSeed);
   std::vector<float> y(static_cast<std::size_t>(n_rows * 49152));

@@ -1,6 +1,6 @@
-// y = x W^T for few rows. One row is bound by reading W; several rows share each weight read through
-// register tiles. Every (row, output) has one accumulator vector that walks n_in in the same steps,
-// and one way of summing its lanes, in every tile shape: that is what keeps a row's bits its own.
+// y = x W^T on panels of 16 outputs. One row is bound by reading W, which is one stream a thread; several
+// rows share each weight through register tiles. Every (row, output) is one chain of multiply-adds over
+// n_in in every tile shape: that is what keeps a row's bits its own.
 
 #include "kernels/linear.h"
 
@@ -20,177 +20,163 @@ HWY_BEFORE_NAMESPACE();
 namespace tide::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-/// Adds half a step to the accumulators. The fewer of rows and outputs wait in registers while the others
-/// pass by: accumulators, those and one more are what 16 registers hold.
-template <std::size_t kRows, std::size_t kOuts, typename LoadWeight>
-HWY_INLINE void add_half(const LoadWeight& weight_of, const float* x, std::size_t pitch,
-                         V (&acc)[kRows * kOuts]) {
-  const F d;
-  if constexpr (kRows < kOuts) {
-    V row[kRows];
-    unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA { row[r] = hn::Load(d, x + r * pitch); });
-    unrolled<kOuts>([&](auto o) TIDE_INLINE_LAMBDA {
-      const V weight = weight_of(o);
-      unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA {
-        acc[r * kOuts + o] = hn::MulAdd(weight, row[r], acc[r * kOuts + o]);
-      });
-    });
-  } else {
-    V weight[kOuts];
-    unrolled<kOuts>([&](auto o) TIDE_INLINE_LAMBDA { weight[o] = weight_of(o); });
-    unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA {
-      const V row = hn::Load(d, x + r * pitch);
-      unrolled<kOuts>([&](auto o) TIDE_INLINE_LAMBDA {
-        acc[r * kOuts + o] = hn::MulAdd(weight[o], row, acc[r * kOuts + o]);
-      });
-    });
-  }
+/// How far ahead of the weights in use memory is asked for the next ones.
+constexpr std::size_t kPrefetchBytes = 2048;
+
+/// What a register tile holds: kTileRows * kTileVectors accumulators, beside kTileVectors weights, an input
+/// and a mask, in 16 registers (32 where they are 16 lanes wide).
+constexpr std::size_t kOuts = kPanelOuts;
+constexpr std::size_t kPanelVectors = kOuts / kLanes;
+constexpr std::size_t kTilePanels = kLanes >= 16 ? 2 : 1;
+constexpr std::size_t kTileRows = kLanes >= 8 ? 6 : 3;
+
+/// The first (or only) and second input of a row of words: kLanes outputs from word `p` on.
+template <typename T>
+HWY_INLINE V load_even(const float* p);
+template <>
+HWY_INLINE V load_even<F32>(const float* p) {
+  return hn::LoadU(F(), p);
+}
+template <>
+HWY_INLINE V load_even<BF16>(const float* p) {
+  return hn::BitCast(F(), hn::ShiftLeft<16>(hn::BitCast(U32(), hn::LoadU(F(), p))));
+}
+HWY_INLINE V load_odd(const float* p) {
+  return hn::BitCast(F(), hn::And(hn::BitCast(U32(), hn::LoadU(F(), p)), hn::Set(U32(), 0xffff0000u)));
 }
 
-/// Adds one step. `w[o]` and `x` point at it.
-template <typename T, std::size_t kRows, std::size_t kOuts>
-HWY_INLINE void add_step(const typename T::Raw* const* w, std::size_t w_at, const float* x, std::size_t pitch,
-                         V (&acc)[kRows * kOuts]) {
-  add_half<kRows, kOuts>([&](auto o) TIDE_INLINE_LAMBDA { return load_first<T>(w[o] + w_at); }, x, pitch,
-                         acc);
-  add_half<kRows, kOuts>([&](auto o) TIDE_INLINE_LAMBDA { return load_second<T>(w[o] + w_at); }, x + kLanes,
-                         pitch, acc);
-}
-
-/// Sums the accumulators' lanes into y[row .. + kRows, out .. + kOuts].
-template <std::size_t kRows, std::size_t kOuts>
-HWY_INLINE void finish(const Linear& args, std::int64_t row, std::int64_t out,
-                       const V (&acc)[kRows * kOuts]) {
-  constexpr std::size_t kLast = kRows * kOuts - 1;
-  float sum[kLast / 4 * 4 + 4];
-  unrolled<kLast / 4 + 1>([&](auto four) TIDE_INLINE_LAMBDA {
-    constexpr std::size_t k = decltype(four)::value * 4;  // past the last: sums that nobody reads
-    hn::StoreU(sums_of_lanes(acc[k], acc[std::min(k + 1, kLast)], acc[std::min(k + 2, kLast)],
-                             acc[std::min(k + 3, kLast)]),
-               hn::Full128<float>(), sum + k);
+/// acc[r, v] += x[r] * weight(v)
+template <std::size_t kRows, std::size_t kVectors, typename Weight>
+HWY_INLINE void add_input(const float* x, std::size_t pitch, const Weight& weight_of,
+                          V (&acc)[kRows * kVectors]) {
+  V weight[kVectors];
+  unrolled<kVectors>([&](auto v) TIDE_INLINE_LAMBDA { weight[v] = weight_of(v); });
+  unrolled<kRows>([&](auto r) TIDE_INLINE_LAMBDA {
+    const V input = hn::Set(F(), x[r * pitch]);
+    unrolled<kVectors>([&](auto v) TIDE_INLINE_LAMBDA {
+      acc[r * kVectors + v] = hn::MulAdd(weight[v], input, acc[r * kVectors + v]);
+    });
   });
-  for (std::size_t r = 0; r < kRows; ++r) {
-    const std::int64_t first = (row + static_cast<std::int64_t>(r)) * args.n_out;
-    for (std::size_t o = 0; o < kOuts; ++o) {
-      const std::int64_t column = out + static_cast<std::int64_t>(o);
-      float value = sum[r * kOuts + o];
-      if (args.bias) value += args.bias[column];
-      if (args.residual) value += args.residual[first + column];
-      args.y[first + column] = value;
-    }
-  }
 }
 
-/// Outputs of a panel: whole tiles of every shape.
-constexpr std::int64_t kPanel = 24;
-
-/// Part of the way through n_in, for a panel of outputs and a few rows. Only the last part ends in y;
-/// the accumulators of the others wait in `partial`.
-struct Part {
+/// A cut through the inputs, for a few panels of outputs and every row. Sums that another cut goes on with
+/// wait in `partial`.
+struct Cut {
   const Linear& args;
-  const float* packed;  // [n_rows, pitch]
-  std::size_t pitch;
-  std::int64_t row;          // the first of the tile's rows
-  std::int64_t out;          // the first of the panel's outputs
-  std::size_t begin, end;    // of n_in
-  float* partial;            // [panel, rows, kLanes]
-  std::int64_t fetch_until;  // outputs before it may be asked for ahead of time
+  std::size_t begin, end;  // of n_in; begin even
+  float* partial;          // [panels of the group, n_rows, kOuts]
+  std::size_t first_panel;
 };
 
-/// The outputs out .. + kOuts of part.row .. + kRows.
-template <typename T, std::size_t kRows, std::size_t kOuts>
-HWY_NOINLINE void tile(const Part& part, std::int64_t out) {
-  using Raw = typename T::Raw;
+/// Sums of one row and one panel into y.
+HWY_INLINE void finish(const Linear& args, std::size_t row, std::size_t panel, const float* sums) {
   const F d;
-  const std::size_t n_in = static_cast<std::size_t>(part.args.n_in), pitch = part.pitch;
-  const float* x = part.packed + static_cast<std::size_t>(part.row) * pitch;
-  float* partial = part.partial + static_cast<std::size_t>(out - part.out) * kRows * kLanes;
-  const Raw* w[kOuts];
-  for (std::size_t o = 0; o < kOuts; ++o)
-    w[o] = static_cast<const Raw*>(part.args.weight) + (static_cast<std::size_t>(out) + o) * n_in;
-  V acc[kRows * kOuts];  // [row, output]
-  unrolled<kRows * kOuts>([&](auto k) TIDE_INLINE_LAMBDA {
-    acc[k] = part.begin == 0 ? hn::Zero(d) : hn::Load(d, partial + k * kLanes);
+  const auto n_out = static_cast<std::size_t>(args.n_out), first = panel * kOuts;
+  const std::size_t at = row * n_out + first;
+  if (first + kOuts > n_out || args.bias != nullptr) {
+    for (std::size_t o = 0; o < std::min(kOuts, n_out - first); ++o) {
+      float value = sums[o];
+      if (args.bias) value += args.bias[first + o];
+      if (args.residual) value += args.residual[at + o];
+      args.y[at + o] = value;
+    }
+    return;
+  }
+  for (std::size_t o = 0; o < kOuts; o += kLanes) {
+    V value = hn::Load(d, sums + o);
+    if (args.residual) value = hn::Add(value, hn::LoadU(d, args.residual + at + o));
+    hn::StoreU(value, d, args.y + at + o);
+  }
+}
+
+/// kRows rows from `row` on and kPanels panels from `panel` on.
+template <typename T, std::size_t kRows, std::size_t kPanels>
+HWY_NOINLINE void tile(const Cut& cut, std::size_t row, std::size_t panel) {
+  constexpr std::size_t kInWord = 4 / sizeof(typename T::Raw), kVectors = kPanels * kPanelVectors;
+  const F d;
+  const auto n_in = static_cast<std::size_t>(cut.args.n_in), n_rows = static_cast<std::size_t>(cut.args.n_rows);
+  const std::size_t pitch = (n_in + kInWord - 1) / kInWord * kOuts;
+  const float* words = static_cast<const float*>(cut.args.weight) + panel * pitch;
+  const float* x = cut.args.x + row * n_in;
+  const auto from = [&](std::size_t i, std::size_t v) TIDE_INLINE_LAMBDA {
+    return words + v / kPanelVectors * pitch + i / kInWord * kOuts + v % kPanelVectors * kLanes;
+  };
+  const auto partial = [&](std::size_t r, std::size_t v) TIDE_INLINE_LAMBDA {
+    return cut.partial + ((panel - cut.first_panel + v / kPanelVectors) * n_rows + row + r) * kOuts +
+           v % kPanelVectors * kLanes;
+  };
+  V acc[kRows * kVectors];
+  unrolled<kRows * kVectors>([&](auto k) TIDE_INLINE_LAMBDA {
+    acc[k] = cut.begin == 0 ? hn::Zero(d) : hn::Load(d, partial(k / kVectors, k % kVectors));
   });
-  const bool prefetch = out + 2 * static_cast<std::int64_t>(kOuts) <= part.fetch_until;
-  std::size_t i = part.begin;
-  for (; i + kStep <= part.end; i += kStep) {
+  const bool prefetch = row == 0;  // the weights come from memory once, with the first rows
+  const auto even = [&](std::size_t i) TIDE_INLINE_LAMBDA {
+    add_input<kRows, kVectors>(
+        x + i, n_in, [&](auto v) TIDE_INLINE_LAMBDA { return load_even<T>(from(i, v)); }, acc);
+  };
+  std::size_t i = cut.begin;
+  for (; i + kInWord <= cut.end; i += kInWord) {
     if (prefetch) {
-      // The same step of the next kOuts outputs.
-      for (std::size_t o = 0; o < kOuts; ++o) hwy::Prefetch(w[o] + kOuts * n_in + i);
+      for (std::size_t p = 0; p < kPanels; ++p) {
+        hwy::Prefetch(reinterpret_cast<const std::byte*>(from(i, p * kPanelVectors)) + kPrefetchBytes);
+      }
     }
-    add_step<T, kRows, kOuts>(w, i, x + i, pitch, acc);
-  }
-  if (i < part.end) {
-    Raw last[kOuts][kStep] = {};
-    const Raw* from[kOuts];
-    for (std::size_t o = 0; o < kOuts; ++o) {
-      std::memcpy(last[o], w[o] + i, (part.end - i) * sizeof(Raw));
-      from[o] = last[o];
+    even(i);
+    if constexpr (kInWord == 2) {
+      HWY_FENCE;  // the words are loaded again, so that no register holds them meanwhile
+      add_input<kRows, kVectors>(
+          x + i + 1, n_in, [&](auto v) TIDE_INLINE_LAMBDA { return load_odd(from(i, v)); }, acc);
     }
-    add_step<T, kRows, kOuts>(from, 0, x + i, pitch, acc);
   }
-  if (part.end == n_in) return finish<kRows, kOuts>(part.args, part.row, out, acc);
-  unrolled<kRows * kOuts>([&](auto k) TIDE_INLINE_LAMBDA { hn::Store(acc[k], d, partial + k * kLanes); });
-}
-
-/// Outputs first .. last - 1 of kRows rows. Their x comes from the first-level cache again for every
-/// kOuts outputs, so n_in is walked in parts that leave room there.
-template <typename T, std::size_t kRows, std::size_t kOuts>
-void some_rows(const Linear& args, const float* packed, std::size_t pitch, std::int64_t row,
-               std::int64_t first, std::int64_t last) {
-  constexpr std::size_t kPart = (20 << 10) / (kRows * sizeof(float)) / kStep * kStep;
-  HWY_ALIGN float partial[static_cast<std::size_t>(kPanel) * kRows * kLanes];
-  const std::size_t n_in = static_cast<std::size_t>(args.n_in);
-  // The weights come from memory once, with the first rows.
-  const std::int64_t fetch_until = row == 0 ? last : 0;
-  constexpr std::int64_t kStride = static_cast<std::int64_t>(kOuts);
-  for (std::int64_t out = first; out < last; out += kPanel) {
-    const std::int64_t end = std::min<std::int64_t>(out + kPanel, last);
-    Part part{args, packed, pitch, row, out, 0, 0, partial, fetch_until};
-    do {
-      part.begin = part.end;
-      part.end = std::min(part.begin + kPart, n_in);
-      std::int64_t o = out;
-      for (; o + kStride <= end; o += kStride) tile<T, kRows, kOuts>(part, o);
-      for (; o < end; ++o) tile<T, kRows, 1>(part, o);
-    } while (part.end < n_in);
+  if (i < cut.end) even(i);
+  if (cut.end < n_in) {
+    unrolled<kRows * kVectors>(
+        [&](auto k) TIDE_INLINE_LAMBDA { hn::Store(acc[k], d, partial(k / kVectors, k % kVectors)); });
+    return;
+  }
+  HWY_ALIGN float sums[kRows * kVectors * kLanes];
+  unrolled<kRows * kVectors>([&](auto k) TIDE_INLINE_LAMBDA { hn::Store(acc[k], d, sums + k * kLanes); });
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t p = 0; p < kPanels; ++p) finish(cut.args, row + r, panel + p, sums + (r * kPanels + p) * kOuts);
   }
 }
 
-/// Outputs first .. last - 1 of every row. Tiles are as large as the registers hold.
-void linear_block(const Linear& args, const float* packed, std::size_t pitch, std::int64_t first,
-                  std::int64_t last) {
-  constexpr std::size_t kWide = kLanes >= 16 ? 4 : 2;
-  with_type(args.dtype, [&](auto type) {
-    using T = decltype(type);
-    std::int64_t row = 0;
-    for (; row + 6 <= args.n_rows; row += 6) some_rows<T, 6, kWide>(args, packed, pitch, row, first, last);
-    switch (args.n_rows - row) {
-      case 1:
-        return some_rows<T, 1, 8>(args, packed, pitch, row, first, last);
-      case 2:
-        return some_rows<T, 2, 4>(args, packed, pitch, row, first, last);
-      case 3:
-        return some_rows<T, 3, 4>(args, packed, pitch, row, first, last);
-      case 4:
-        return some_rows<T, 4, kWide>(args, packed, pitch, row, first, last);
-      case 5:
-        return some_rows<T, 5, kWide>(args, packed, pitch, row, first, last);
-      default:
-        return;
-    }
+/// Every row of kPanels panels.
+template <typename T, std::size_t kPanels>
+void all_rows(const Cut& cut, std::size_t panel) {
+  const auto n_rows = static_cast<std::size_t>(cut.args.n_rows);
+  std::size_t row = 0;
+  for (; row + kTileRows <= n_rows; row += kTileRows) tile<T, kTileRows, kPanels>(cut, row, panel);
+  const std::size_t rest = n_rows - row;
+  unrolled<kTileRows - 1>([&](auto less) {
+    if (rest == less + 1) tile<T, less + 1, kPanels>(cut, row, panel);
   });
 }
 
-void pack_row(const Linear& args, std::size_t pitch, float* packed, std::int64_t row) {
-  const std::size_t n_in = static_cast<std::size_t>(args.n_in), r = static_cast<std::size_t>(row);
-  pack_steps(args.dtype, args.x + r * n_in, n_in, packed + r * pitch);
+/// Panels first .. last - 1 of every row, on this thread.
+template <typename T>
+void some_panels(const Linear& args, std::size_t first, std::size_t last) {
+  // Inputs of a cut: rows and a panel's part of it stay in the caches while panels and rows pass by.
+  constexpr std::size_t kCut = 1024, kGroup = 8;
+  thread_local Scratch<float> scratch;
+  const auto n_in = static_cast<std::size_t>(args.n_in), n_rows = static_cast<std::size_t>(args.n_rows);
+  float* partial = n_in > kCut ? scratch.get(kGroup * n_rows * kOuts) : nullptr;
+  for (std::size_t group = first; group < last; group += kGroup) {
+    const std::size_t end = std::min(group + kGroup, last);
+    Cut cut{args, 0, 0, partial, group};
+    do {
+      cut.begin = cut.end;
+      cut.end = std::min(cut.begin + kCut, n_in);
+      std::size_t panel = group;
+      for (; panel + kTilePanels <= end; panel += kTilePanels) all_rows<T, kTilePanels>(cut, panel);
+      for (; panel < end; ++panel) all_rows<T, 1>(cut, panel);
+    } while (cut.end < n_in);
+  }
 }
 
-/// Floats between packed rows.
-std::size_t linear_pitch(std::int64_t n_in) {
-  return (static_cast<std::size_t>(n_in) + kStep - 1) / kStep * kStep;
+void multiply(const Linear& args, std::size_t first, std::size_t last) {
+  return args.dtype == DType::f32 ? some_panels<F32>(args, first, last)
+                                  : some_panels<BF16>(args, first, last);
 }
 
 }  // namespace
@@ -201,36 +187,30 @@ HWY_AFTER_NAMESPACE();
 namespace tide::kernels::cpu {
 namespace {
 
-HWY_EXPORT(linear_block);
-HWY_EXPORT(linear_pitch);
-HWY_EXPORT(pack_row);
+HWY_EXPORT(multiply);
 
 /// Bytes of weight a task reads: long enough to hide the cost of taking a task, short enough that the
 /// threads end together.
-constexpr std::int64_t kBlockBytes = 128 << 10;
+constexpr std::int64_t kTaskBytes = 128 << 10;
+
+std::int64_t panels_of(const Linear& args) { return (args.n_out + kPanelOuts - 1) / kPanelOuts; }
 
 }  // namespace
 
 void linear(const Linear& args, ThreadPool& pool) {
-  thread_local Scratch<float> scratch;
-  const std::size_t pitch = HWY_DYNAMIC_DISPATCH(linear_pitch)(args.n_in);
-  float* packed = scratch.get(static_cast<std::size_t>(args.n_rows) * pitch);
-  const auto pack = [&](std::int64_t row) { HWY_DYNAMIC_DISPATCH(pack_row)(args, pitch, packed, row); };
-  if (args.n_rows < 8) {
-    for (std::int64_t row = 0; row < args.n_rows; ++row) pack(row);
-  } else {
-    pool.run(args.n_rows, pack);
-  }
-
-  const std::int64_t row_bytes =
-      std::max<std::int64_t>(1, args.n_in * static_cast<std::int64_t>(size_of(args.dtype)));
-  const std::int64_t share = (args.n_out + 2 * pool.n_threads() - 1) / (2 * pool.n_threads());
-  const std::int64_t outs = std::min(kBlockBytes / row_bytes, share);
-  const std::int64_t block = std::max<std::int64_t>(1, (outs + 23) / 24) * 24;  // whole tiles, of any shape
-  pool.run((args.n_out + block - 1) / block, [&](std::int64_t task) {
-    HWY_DYNAMIC_DISPATCH(linear_block)
-    (args, packed, pitch, task * block, std::min(args.n_out, (task + 1) * block));
+  if (args.n_rows == 0) return;
+  const std::int64_t panels = panels_of(args), panel_bytes = panels_bytes(args.n_in, kPanelOuts, args.dtype);
+  const std::int64_t share = (panels + 2 * pool.n_threads() - 1) / (2 * pool.n_threads());
+  const std::int64_t task = std::max<std::int64_t>(1, std::min(kTaskBytes / std::max<std::int64_t>(1, panel_bytes), share));
+  pool.run((panels + task - 1) / task, [&](std::int64_t t) {
+    HWY_DYNAMIC_DISPATCH(multiply)
+    (args, static_cast<std::size_t>(t * task), static_cast<std::size_t>(std::min(panels, (t + 1) * task)));
   });
+}
+
+void linear(const Linear& args) {
+  if (args.n_rows == 0) return;
+  HWY_DYNAMIC_DISPATCH(multiply)(args, 0, static_cast<std::size_t>(panels_of(args)));
 }
 
 }  // namespace tide::kernels::cpu

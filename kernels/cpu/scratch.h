@@ -7,15 +7,18 @@
 
 namespace tide::kernels::cpu {
 
-/// A cache-line aligned array that only grows. What it held is lost when it does.
+/// A cache-line aligned array that only grows, by a share of itself so that a context which grows by a
+/// position a step seldom needs it. What it held is lost then.
 template <typename T>
 class Scratch {
  public:
   T* get(std::size_t count) {
     if (count > capacity_) {
       data_.reset();
-      data_.reset(static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{kAlignment})));
-      capacity_ = count;
+      capacity_ = 0;
+      const std::size_t capacity = count + count / 4;
+      data_.reset(static_cast<T*>(::operator new (capacity * sizeof(T), std::align_val_t{kAlignment})));
+      capacity_ = capacity;
     }
     return data_.get();
   }

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/thread_pool.h"
 #include "kernels/types.h"
 #include "model/config.h"
 
@@ -57,8 +58,7 @@ struct LayerStep {
   const ModelConfig* config;
   /// Exact scores over everything (an oracle's privilege; not counted as read). Valid until the next call.
   std::function<LayerScores()> exact_scores;
-  /// Runs task(i) for i in [0, n) on the decoder's threads.
-  std::function<void(std::int64_t n, const std::function<void(std::int64_t)>& task)> parallel;
+  kernels::ThreadPool* pool;  ///< the decoder's threads
 };
 
 /// The state of a method for one sequence.

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "kernels/elementwise.h"
-#include "kernels/packed_linear.h"
 #include "kernels/prefill_attention.h"
 
 namespace tide {
@@ -67,38 +66,29 @@ std::int64_t PrefillProducts::block_rows(std::int64_t count) const {
 
 void PrefillProducts::enter(int layer) {
   const LayerWeights& weights = weights_.layers[static_cast<std::size_t>(layer)];
-  const auto as_tensor = [&](const tide::Matrix& matrix) {
-    return matrix.type == WeightType::q8_0 ? dense(matrix, dtype_, pool_) : matrix.values;
-  };
-  stored_ = {as_tensor(weights.qkv), as_tensor(weights.output), as_tensor(weights.gate_up),
-             as_tensor(weights.down)};
-  if (dtype_ != DType::f32) return;
+  const Matrix* of_layer[kCount] = {&weights.qkv, &weights.output, &weights.gate_up, &weights.down};
   for (std::size_t i = 0; i < kCount; ++i) {
-    const at::Tensor& from = stored_[i];
-    if (!packed_[i].defined()) {
-      packed_[i] = at::empty({kernels::packed_size(from.size(1), from.size(0))}, at::kFloat);
+    const Matrix& from = *of_layer[i];
+    if (dtype_ == DType::f32) {
+      matrix_[i] = from.type == WeightType::q8_0 ? dequantised(from, pool_) : from;
+    } else {
+      row_major_[i] = row_major_bf16(from, pool_);
     }
-    kernels::cpu::pack_weight(
-        {from.const_data_ptr(), packed_[i].data_ptr<float>(), from.size(1), from.size(0), dtype_of(from)},
-        pool_);
   }
 }
 
-void PrefillProducts::multiply_packed(const ProductBlock& x, Matrix matrix, float* y, bool add) const {
-  kernels::cpu::packed_linear({x.rows().const_data_ptr<float>(), packed_[matrix].const_data_ptr<float>(), y,
-                               x.n_rows(), x.width(), stored_[matrix].size(0), add});
-}
-
-ProductBlock PrefillProducts::multiply(const ProductBlock& x, Matrix matrix) const {
-  if (dtype_ != DType::f32) return ProductBlock(at::linear(x.rows(), stored_[matrix]));
-  ProductBlock y(x.n_rows(), stored_[matrix].size(0), dtype_);
-  multiply_packed(x, matrix, y.row(0), false);
+ProductBlock PrefillProducts::multiply(const ProductBlock& x, Which which) const {
+  if (dtype_ != DType::f32) return ProductBlock(at::linear(x.rows(), row_major_[which]));
+  ProductBlock y(x.n_rows(), matrix_[which].rows, dtype_);
+  tide::multiply(matrix_[which], x.rows().const_data_ptr<float>(), x.n_rows(), nullptr, y.row(0));
   return y;
 }
 
-void PrefillProducts::add_product(const ProductBlock& x, Matrix matrix, float* sum) const {
-  if (dtype_ == DType::f32) return multiply_packed(x, matrix, sum, true);
-  ProductBlock update = multiply(x, matrix);
+void PrefillProducts::add_product(const ProductBlock& x, Which which, float* sum) const {
+  if (dtype_ == DType::f32) {
+    return tide::multiply(matrix_[which], x.rows().const_data_ptr<float>(), x.n_rows(), sum, sum);
+  }
+  ProductBlock update = multiply(x, which);
   for (std::int64_t i = 0; i < update.n_rows(); ++i) {
     float* to = sum + i * update.width();
     std::transform(to, to + update.width(), update.get(i), to, std::plus<>());

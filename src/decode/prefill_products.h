@@ -43,13 +43,12 @@ class ProductBlock {
   std::vector<float> room_;  // [width] where rows are not fp32
 };
 
-/// The matrices of one layer at a time, 8-bit ones dequantised as their layer is entered: as they are stored
-/// where products run in bf16 (LibTorch's),
-/// packed as their layer is entered where they run in fp32 (ours), which takes memory of one layer and a
-/// time that the rows of a chunk share.
+/// The matrices of one layer at a time. Where products run in fp32 (our own kernel), they are used as they
+/// are, 8-bit ones dequantised as their layer is entered; where they run in bf16 (LibTorch's), a layer is
+/// laid out for it as it is entered: memory of one layer, and a time that the rows of a chunk share.
 class PrefillProducts {
  public:
-  enum Matrix : std::size_t { kQkv, kOutput, kGateUp, kDown, kCount };
+  enum Which : std::size_t { kQkv, kOutput, kGateUp, kDown, kCount };
 
   PrefillProducts(const Weights& weights, kernels::DType dtype, kernels::ThreadPool& pool);
 
@@ -60,19 +59,17 @@ class PrefillProducts {
   void enter(int layer);
 
   /// x W^T: [x.n_rows, n_out]
-  ProductBlock multiply(const ProductBlock& x, Matrix matrix) const;
+  ProductBlock multiply(const ProductBlock& x, Which which) const;
   /// sum[r, o] += (x W^T)[r, o]; sum: [x.n_rows, n_out]
-  void add_product(const ProductBlock& x, Matrix matrix, float* sum) const;
+  void add_product(const ProductBlock& x, Which which, float* sum) const;
 
  private:
-  /// y[r, o] = (x W^T)[r, o], added to what y holds if `add`
-  void multiply_packed(const ProductBlock& x, Matrix matrix, float* y, bool add) const;
-
   const Weights& weights_;
   kernels::DType dtype_;
   kernels::ThreadPool& pool_;
-  std::array<at::Tensor, kCount> stored_;  // of the layer entered: [n_out, n_in]
-  std::array<at::Tensor, kCount> packed_;  // the same in panels (kernels/packed_linear.h)
+  // Of the layer entered: one of the two.
+  std::array<Matrix, kCount> matrix_;
+  std::array<at::Tensor, kCount> row_major_;
 };
 
 }  // namespace tide

@@ -114,10 +114,8 @@ void StepRunner::choose(int layer) {
     row.step.layer = layer;
     row.step.query = row.query;
     row.step.kv = row.sequence->cache_->view(layer, row.kv_len);
-    if (!row.step.parallel) {
-      row.step.parallel = [this](std::int64_t n, const std::function<void(std::int64_t)>& task) {
-        pool_.run(n, task);
-      };
+    row.step.pool = &pool_;
+    if (!row.step.exact_scores) {
       row.step.exact_scores = [this, place = row_[i].get()] { return exact_scores(*place); };
     }
     row.chosen = nullptr;

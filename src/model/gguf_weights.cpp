@@ -21,7 +21,8 @@ constexpr std::int64_t kRowsATask = 512;
 std::size_t memory_for(const GgufFile& file) {
   std::size_t bytes = 0;
   for (const auto& [name, tensor] : file.tensors()) {
-    bytes += WeightMemory::bytes_at_most(tensor.element_count(), 1);
+    const std::int64_t columns = tensor.shape.back();
+    bytes += WeightMemory::bytes_at_most(tensor.element_count() / columns, columns);
   }
   return bytes;
 }

@@ -12,14 +12,13 @@
 
 namespace tide {
 
-/// [rows, columns], row-major: rows are outputs. A copy shares its memory.
+/// [rows, columns]: rows are outputs. A copy shares its memory.
 struct Matrix {
   WeightType type = WeightType::f32;
-  at::Tensor values;  ///< [rows, columns]: fp32, bf16 or int8
+  std::int64_t rows = 0, columns = 0;
+  at::Tensor values;  ///< fp32 and bf16: panels (kernels/panels.h); q8_0: [rows, columns] int8, row-major
   at::Tensor scales;  ///< [rows, columns / 32] binary16 with q8_0, else undefined
 
-  std::int64_t rows() const { return values.size(0); }
-  std::int64_t columns() const { return values.size(1); }
   std::size_t bytes() const;
   bool is_same(const Matrix& other) const { return values.is_same(other.values); }
 
@@ -32,13 +31,17 @@ struct Matrix {
   void load_row(std::int64_t row, float* to) const;
 };
 
-/// y[r, n] = sum over i of x[r, i] * matrix[n, i] (+ residual[r, n]), for the few rows of a decode step.
+/// y[r, n] = sum over i of x[r, i] * matrix[n, i] (+ residual[r, n]).
 /// x: [n_rows, columns]; y, residual (or null, or y itself): [n_rows, rows].
 void multiply(const Matrix& matrix, const float* x, std::int64_t n_rows, const float* residual, float* y,
               kernels::ThreadPool& pool);
+/// The same on the calling thread; not for q8_0, which is made for few rows.
+void multiply(const Matrix& matrix, const float* x, std::int64_t n_rows, const float* residual, float* y);
 
-/// The matrix as a tensor of fp32 or bf16, for products of many rows: its own values where they are of
-/// that type, else a copy.
-at::Tensor dense(const Matrix& matrix, kernels::DType dtype, kernels::ThreadPool& pool);
+/// A q8_0 matrix in fp32, without loss.
+Matrix dequantised(const Matrix& matrix, kernels::ThreadPool& pool);
+
+/// A copy of a bf16 or q8_0 matrix for LibTorch's products: [rows, columns] in bf16, row-major.
+at::Tensor row_major_bf16(const Matrix& matrix, kernels::ThreadPool& pool);
 
 }  // namespace tide

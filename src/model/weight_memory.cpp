@@ -7,6 +7,8 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "kernels/linear_q8.h"
+#include "kernels/panels.h"
 
 namespace tide {
 
@@ -49,16 +51,23 @@ WeightMemory::WeightMemory(std::size_t capacity)
     : mapping_(std::make_shared<Mapping>(capacity)), capacity_(capacity) {}
 
 std::size_t WeightMemory::bytes_at_most(std::int64_t rows, std::int64_t columns) {
-  return rounded_up(static_cast<std::size_t>(rows * columns) * sizeof(float), kCacheLine) + kCacheLine;
+  return static_cast<std::size_t>(kernels::panels_bytes(columns, rows, kernels::DType::f32)) + 2 * kCacheLine;
 }
 
 Matrix WeightMemory::matrix(WeightType type, std::int64_t rows, std::int64_t columns) {
-  if (type != WeightType::q8_0) {
-    return {type, take(rows, columns, type == WeightType::f32 ? at::kFloat : at::kBFloat16), {}};
+  Matrix matrix{type, rows, columns, {}, {}};
+  if (type == WeightType::q8_0) {
+    TIDE_ASSERT(columns % kernels::kQ8Block == 0);
+    matrix.values = take(rows, columns, at::kChar);
+    matrix.scales = take(rows, columns / kernels::kQ8Block, at::kHalf);
+    return matrix;
   }
-  TIDE_ASSERT(columns % kernels::kQ8Block == 0);
-  at::Tensor values = take(rows, columns, at::kChar);
-  return {type, std::move(values), take(rows, columns / kernels::kQ8Block, at::kHalf)};
+  const bool single = type == WeightType::f32;
+  const std::int64_t bytes =
+      kernels::panels_bytes(columns, rows, single ? kernels::DType::f32 : kernels::DType::bf16);
+  const std::int64_t a_row = kernels::kPanelOuts * (single ? 4 : 2);
+  matrix.values = take(bytes / a_row, kernels::kPanelOuts, single ? at::kFloat : at::kBFloat16);
+  return matrix;
 }
 
 at::Tensor WeightMemory::take(std::int64_t rows, std::int64_t columns, at::ScalarType type) {

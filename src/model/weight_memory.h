@@ -19,7 +19,7 @@ class WeightMemory {
   /// Bytes of `capacity` that a matrix takes at most, whatever its type.
   static std::size_t bytes_at_most(std::int64_t rows, std::int64_t columns);
 
-  /// An unwritten matrix, which keeps the memory alive. With q8_0, columns are a multiple of 32.
+  /// A matrix of zeros, which keeps the memory alive. With q8_0, columns are a multiple of 32.
   Matrix matrix(WeightType type, std::int64_t rows, std::int64_t columns);
 
  private:

@@ -47,7 +47,7 @@ class RandomState final : public PolicyState {
     const int n_sets = policy_.rule().n_sets(*step.config);
     draw_.resize(static_cast<std::size_t>(n_sets * step.kv_len));
     const std::uint64_t stream = mix(mix(seed_ ^ mix(static_cast<std::uint64_t>(step.step))) + layer);
-    step.parallel(n_sets, [&](std::int64_t set) {
+    step.pool->run(n_sets, [&](std::int64_t set) {
       float* row = draw_.data() + set * step.kv_len;
       const std::uint64_t of_set = mix(stream + static_cast<std::uint64_t>(set));
       for (std::int64_t i = 0; i < step.kv_len; ++i) {

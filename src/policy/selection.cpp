@@ -58,7 +58,7 @@ void Selector::choose(const SelectionRule& rule, const LayerStep& step, const La
   }
   const int n_sets = rule.n_sets(*step.config), heads_a_set = step.config->n_heads / n_sets;
   pooled_.resize(static_cast<std::size_t>(n_sets * scores.kv_len));
-  step.parallel(n_sets, [&](std::int64_t set) {
+  step.pool->run(n_sets, [&](std::int64_t set) {
     kernels::cpu::pooled_prob({.score = scores.score + set * heads_a_set * scores.stride,
                                .log_sum_exp = scores.log_sum_exp + set * heads_a_set,
                                .pooled = pooled_.data() + set * scores.kv_len,
@@ -83,7 +83,7 @@ void Selector::choose_by_value(const SelectionRule& rule, const LayerStep& step,
   out.score.resize(out.position.size());
   out.count.resize(static_cast<std::size_t>(n_sets));
   if (out.set_of_head.empty()) out.set_of_head = identity_sets(rule.sharing, *step.config);
-  step.parallel(n_sets, [&](std::int64_t set) {
+  step.pool->run(n_sets, [&](std::int64_t set) {
     std::int32_t* position = out.position.data() + set * width;
     float* score = out.score.data() + set * width;
     const std::int64_t forced = sinks + recent;

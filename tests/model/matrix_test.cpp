@@ -29,40 +29,49 @@ std::vector<float> drawn(std::size_t count, std::uint32_t seed) {
   return values;
 }
 
-class MatrixOf : public ::testing::TestWithParam<WeightType> {
- protected:
-  MatrixOf() : weights_(drawn(kRows * kColumns, 1)) {
-    WeightMemory memory(WeightMemory::bytes_at_most(kRows, kColumns));
-    matrix_ = memory.matrix(GetParam(), kRows, kColumns);
-    for (std::int64_t row = 0; row < kRows; ++row) {
-      EXPECT_TRUE(matrix_.store_row(row, weights_.data() + row * kColumns));
-    }
-  }  // the matrix outlives the memory's owner
+const std::vector<float>& weights() {
+  static const std::vector<float> all = drawn(kRows * kColumns, 1);
+  return all;
+}
 
-  /// Every weight as the matrix holds it.
-  std::vector<float> held() const {
-    std::vector<float> all(kRows * kColumns);
-    for (std::int64_t row = 0; row < kRows; ++row) matrix_.load_row(row, all.data() + row * kColumns);
-    return all;
+/// It outlives the memory's owner.
+Matrix matrix_of(WeightType type) {
+  WeightMemory memory(WeightMemory::bytes_at_most(kRows, kColumns));
+  Matrix matrix = memory.matrix(type, kRows, kColumns);
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    EXPECT_TRUE(matrix.store_row(row, weights().data() + row * kColumns));
   }
+  return matrix;
+}
 
-  std::vector<float> weights_;
-  Matrix matrix_;
+/// Every weight as the matrix holds it.
+std::vector<float> held(const Matrix& matrix) {
+  std::vector<float> all(kRows * kColumns);
+  for (std::int64_t row = 0; row < kRows; ++row) matrix.load_row(row, all.data() + row * kColumns);
+  return all;
+}
+
+struct LaidOutAnew : ::testing::Test {
+  kernels::ThreadPool pool_{2};
+};
+
+struct MatrixOf : ::testing::TestWithParam<WeightType> {
+  Matrix matrix_ = matrix_of(GetParam());
 };
 
 TEST_P(MatrixOf, HoldsItsWeightsRounded) {
-  const std::vector<float> all = held();
+  const std::vector<float> all = held(matrix_);
   const float step = GetParam() == WeightType::f32 ? 0 : GetParam() == WeightType::bf16 ? 0.01f : 0.02f;
-  EXPECT_THAT(all, Pointwise(FloatNear(step), weights_));
-  EXPECT_EQ(all == weights_, GetParam() == WeightType::f32);
-  EXPECT_EQ(matrix_.rows(), kRows);
-  EXPECT_EQ(matrix_.columns(), kColumns);
+  EXPECT_THAT(all, Pointwise(FloatNear(step), weights()));
+  EXPECT_EQ(all == weights(), GetParam() == WeightType::f32);
+  EXPECT_EQ(matrix_.rows, kRows);
+  EXPECT_EQ(matrix_.columns, kColumns);
 }
 
 TEST_P(MatrixOf, TakesTheBytesOfItsType) {
-  const std::size_t count = kRows * kColumns;
-  const std::size_t expected = GetParam() == WeightType::f32    ? count * 4
-                               : GetParam() == WeightType::bf16 ? count * 2
+  const std::size_t panels = 5 * 16 * kColumns, count = kRows * kColumns;  // panels are whole
+  const std::size_t expected = GetParam() == WeightType::f32    ? panels * 4
+                               : GetParam() == WeightType::bf16 ? panels * 2
                                                                 : count / 32 * 34;
   EXPECT_EQ(matrix_.bytes(), expected);
 }
@@ -70,7 +79,7 @@ TEST_P(MatrixOf, TakesTheBytesOfItsType) {
 TEST_P(MatrixOf, MultipliesByWhatItHolds) {
   constexpr std::int64_t kInputs = 3;
   const std::vector<float> x = drawn(kInputs * kColumns, 2), residual = drawn(kInputs * kRows, 3),
-                           all = held();
+                           all = held(matrix_);
   std::vector<float> expected;
   for (std::size_t r = 0; r < kInputs; ++r) {
     for (std::size_t n = 0; n < kRows; ++n) {
@@ -87,25 +96,38 @@ TEST_P(MatrixOf, MultipliesByWhatItHolds) {
   EXPECT_THAT(y, Pointwise(FloatNear(GetParam() == WeightType::q8_0 ? 2e-3f : 1e-5f), expected));
 }
 
-TEST_P(MatrixOf, IsDenseInEitherType) {
+TEST_P(MatrixOf, IsMultipliedAlikeByOneThread) {
+  if (GetParam() == WeightType::q8_0) return;  // by the pool only
+  const std::vector<float> x = drawn(7 * kColumns, 2);
   kernels::ThreadPool pool(2);
-  const std::vector<float> all = held();
-  const at::Tensor exact = dense(matrix_, kernels::DType::f32, pool);
-  EXPECT_EQ(exact.size(0), kRows);
-  EXPECT_EQ(exact.size(1), kColumns);
-  EXPECT_EQ(std::vector<float>(exact.const_data_ptr<float>(), exact.const_data_ptr<float>() + exact.numel()),
-            all);
-  const at::Tensor rounded = dense(matrix_, kernels::DType::bf16, pool);
-  const auto* bits = static_cast<const std::uint16_t*>(rounded.const_data_ptr());
-  for (std::size_t i = 0; i < all.size(); ++i) ASSERT_EQ(bits[i], float_to_bfloat16(all[i])) << i;
-  EXPECT_EQ(exact.is_same(matrix_.values), GetParam() == WeightType::f32);
-  EXPECT_EQ(rounded.is_same(matrix_.values), GetParam() == WeightType::bf16);
+  std::vector<float> pooled(7 * kRows), alone(7 * kRows);
+  multiply(matrix_, x.data(), 7, nullptr, pooled.data(), pool);
+  multiply(matrix_, x.data(), 7, nullptr, alone.data());
+  EXPECT_EQ(pooled, alone);
 }
 
 constexpr const char* kTypeNames[] = {"fp32", "bf16", "q8_0"};
 INSTANTIATE_TEST_SUITE_P(Types, MatrixOf,
                          ::testing::Values(WeightType::f32, WeightType::bf16, WeightType::q8_0),
                          [](const auto& test) { return kTypeNames[static_cast<int>(test.param)]; });
+
+TEST_F(LaidOutAnew, InBf16RowByRow) {
+  for (const WeightType type : {WeightType::bf16, WeightType::q8_0}) {
+    const Matrix matrix = matrix_of(type);
+    const at::Tensor rows = row_major_bf16(matrix, pool_);
+    ASSERT_EQ(rows.sizes(), (std::vector<std::int64_t>{kRows, kColumns}));
+    const auto* bits = static_cast<const std::uint16_t*>(rows.const_data_ptr());
+    const std::vector<float> all = held(matrix);
+    for (std::size_t i = 0; i < all.size(); ++i) ASSERT_EQ(bits[i], float_to_bfloat16(all[i])) << i;
+  }
+}
+
+TEST_F(LaidOutAnew, DequantisedWithoutLoss) {
+  const Matrix matrix = matrix_of(WeightType::q8_0);
+  const Matrix exact = dequantised(matrix, pool_);
+  EXPECT_EQ(exact.type, WeightType::f32);
+  EXPECT_EQ(held(exact), held(matrix));
+}
 
 TEST(MatrixOfBlocks, KeepsThemBitForBit) {
   WeightMemory memory(std::size_t{1} << 12);
@@ -139,8 +161,8 @@ TEST(WeightMemory, CutsAlignedMatricesOneBehindTheOther) {
 }
 
 TEST(WeightMemoryDeathTest, MoreThanItsCapacityAborts) {
-  WeightMemory memory(100);
-  memory.matrix(WeightType::f32, 1, 10);
+  WeightMemory memory(1000);
+  memory.matrix(WeightType::f32, 1, 10);  // a panel: 640
   EXPECT_DEATH(memory.matrix(WeightType::f32, 2, 10), "capacity");
 }
 

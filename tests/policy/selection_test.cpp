@@ -32,14 +32,13 @@ class Selection : public ::testing::Test {
     LayerStep step{};
     step.kv_len = kv_len;
     step.config = &config_;
-    step.parallel = [](std::int64_t n, const std::function<void(std::int64_t)>& task) {
-      for (std::int64_t i = 0; i < n; ++i) task(i);
-    };
+    step.pool = &pool_;
     return step;
   }
 
   ModelConfig config_ = tiny_config();
   Selector selector_;
+  kernels::ThreadPool pool_{1};
 };
 
 TEST_F(Selection, GoesByFallingScoreTheSmallerPositionFirstInTies) {
