@@ -31,6 +31,7 @@ const std::vector<Bench>& benches() {
        bench_decode},
       {"prefill", {"--length", "--peer"}, {"llama.cpp", "hf"}, bench_prefill},
       {"forks", {"--policy", "--length", "--steps", "--forks", "--peer"}, {"llama.cpp"}, bench_forks},
+      {"record", {"--policy", "--length", "--steps", "--scratch", "--peer"}, {"hf"}, bench_record},
   };
   return all;
 }
@@ -43,7 +44,8 @@ std::vector<std::string> bench_names() {
 
 /// Throws InputError when an option was given that the bench does not have.
 void check_options(const Bench& bench, const CLI::App& command) {
-  for (const char* name : {"--policy", "--length", "--steps", "--latency-only", "--forks", "--peer"}) {
+  for (const char* name :
+       {"--policy", "--length", "--steps", "--latency-only", "--forks", "--scratch", "--peer"}) {
     const bool taken = std::find(bench.options.begin(), bench.options.end(), name) != bench.options.end();
     if (!taken && command.count(name) > 0) fail_input("bench {}: has no {}", bench.name, name);
   }
@@ -88,6 +90,8 @@ void add_bench(CLI::App& root) {
                    "Forks in one batch; may be given again; 1 is always timed [2 4 16 64]")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
       ->take_all();
+  command->add_option("--scratch", options->scratch,
+                      "Folder on the disk that recordings are to be timed on [the current one]");
   command->add_flag("--latency-only", options->latency_only,
                     "Lengths past the model's positions too: the cache is filled with passages, and only "
                     "the latency means something");

@@ -201,5 +201,45 @@ class Forks(BenchCase):
         self.assert_refused(self.bench("forks", "--forks", 0), "--forks")
 
 
+class Record(BenchCase):
+    KINDS = ("not recorded", "positions and scores", "top-64 maps", "full maps", "full maps, deflate")
+
+    def record(self, *arguments):
+        scratch = self.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        result = self.result("record", "--length", 100, "--steps", 8, "--scratch", scratch, *arguments)
+        self.assertEqual(list(scratch.iterdir()), [])  # nothing is left behind
+        return result
+
+    def test_compares_every_kind_with_the_same_policy_unrecorded(self):
+        policies = ("full", "tidal:budget=16")
+        result = self.record(*[a for p in policies for a in ("--policy", p)])
+        self.assert_rows(result, [f"{policy}, {kind}" for policy in policies for kind in self.KINDS])
+        for first in (0, 5):
+            off, *recorded = result["rows"][first:first + 5]
+            self.assertNotIn("ratios", off)
+            for row in recorded:
+                self.assert_ratio(row, off)
+                self.assertEqual(row["ratio_with_closing"]["to"], off["name"])
+                self.assertGreater(row["with_closing_ms"]["min"], row["median_step_ms"]["min"])
+                self.assertGreater(row["mb_per_s"]["median"], 0)
+            positions, _, full, _ = recorded
+            self.assertLess(positions["file_bytes"], full["file_bytes"])
+
+    @needs("transformers")
+    def test_beside_transformers_writing_with_h5py(self):
+        model = self.folder / "hf.gguf"
+        tiny_gguf.write(model, hidden=96)
+        result = self.record("--model", model, "--policy", "full", "--peer", "hf")
+        off, recorded = result["rows"][-2:]
+        self.assert_ratio(recorded, off)
+        self.assertEqual(recorded["program"], "hf")
+        self.assertGreaterEqual(recorded["file_bytes"], 5 * 8 * 6 * 107 * 2)  # layers, steps, heads, positions
+
+    def test_refuses_a_scratch_folder_that_is_not_there(self):
+        process = self.bench("record", "--length", 40, "--scratch", self.folder / "nowhere")
+        self.assert_refused(process, "--scratch", "nowhere")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -21,6 +21,7 @@ struct BenchOptions {
   std::vector<std::int64_t> forks;  ///< how many are decoded as one batch
   std::vector<std::string> peers;   ///< "llama.cpp", "hf"
   bool latency_only = false;        ///< lengths past the model's positions are allowed
+  std::filesystem::path scratch;    ///< where recordings are written and removed; empty: here
   std::filesystem::path out;
   bool json = false;
 };
@@ -31,5 +32,8 @@ void bench_decode(const BenchOptions& options);
 void bench_prefill(const BenchOptions& options);
 /// A step of many forks as one batch. Throws WorkError when a fork's logits depend on the others.
 void bench_forks(const BenchOptions& options);
+
+/// What recording adds to decoding.
+void bench_record(const BenchOptions& options);
 
 }  // namespace tide::cli
