@@ -18,7 +18,8 @@ named_after_processor() {
   printf '%s-x%s' "${model:-$(uname -m)}" "$(nproc)" | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9' '-'
 }
 
-# measure NAME BENCH OPTION…: into NAME.json and NAME.svg
+# measure NAME BENCH OPTION…: into NAME.json and NAME.svg, both or neither: an interrupted bench tells the
+# rounds that it has, which are too few to be kept.
 measure() {
   local name=$1
   shift
@@ -27,12 +28,15 @@ measure() {
     return
   fi
   printf '== %s: tidegauge bench %s  (%d s)\n' "$name" "$*" $((SECONDS - begin))
-  "$tidegauge" bench "$@" --out "$name.json"
+  local status=0
+  "$tidegauge" bench "$@" --out "$name.json" || status=$?
+  ((status == 0)) || rm -f "$name.json" "$name.svg"
+  return $status
 }
 
 begin=$SECONDS
 out=$root/results/bench/${1:-$(named_after_processor)}
-mkdir -p "$out"
+mkdir -p "$out" "$root/out"
 cd "$out" # the files say with which command they were made: no folder of this machine in it
 
 measure kernels kernels
@@ -43,6 +47,7 @@ done
 measure decode-32768 decode --length 32768 --latency-only --policy full --policy $sparse --peer llama.cpp
 measure forks-1024 forks --length 1024 --peer llama.cpp
 for length in 1024 8000; do
-  measure record-$length record --length $length --policy full --policy $sparse --peer hf
+  # the recordings go where nothing is committed, should one be left behind
+  measure record-$length record --length $length --policy full --policy $sparse --peer hf --scratch ../../../out
 done
 printf '== %s holds all of it  (%d s)\n' "${out#"$root"/}" $((SECONDS - begin))

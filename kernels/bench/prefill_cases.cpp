@@ -17,7 +17,7 @@ constexpr std::int64_t kBlockRows = 126;  // of a packed product on one thread
 constexpr std::int64_t kOuts = 2 * kFfn;  // of a layer's largest matrix
 
 Case attention_case(Workbench& bench, std::int64_t first) {
-  const double pairs = static_cast<double>(kRows * first + kRows * (kRows + 1) / 2);
+  const double pairs = static_cast<double>(kRows) * (static_cast<double>(first) + (kRows + 1) / 2.0);
   const auto prepare = [&bench, first] {
     return [&bench, first, query = random_floats(kRows * kHeads * kHeadDim),
             out = std::vector<float>(kRows * kHeads * kHeadDim)]() mutable {
