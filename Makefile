@@ -24,12 +24,11 @@ test: ## Build and run every test
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure
 
-bench: ## Measure decoding beside llama.cpp and time the kernels
+bench: ## Measure decoding, prefill, forks, recording and kernels beside peers into results/bench/MACHINE
 	@setup/prepare.sh run test bench
-	@setup/configure.sh $(BUILD) -DTIDEGAUGE_BENCHMARKS=ON
-	@cmake --build $(BUILD) -j $(JOBS)
-	@$(BUILD)/tidegauge bench decode --peer llama.cpp
-	@$(BUILD)/kernels_bench
+	@setup/configure.sh $(BUILD)
+	@cmake --build $(BUILD) -j $(JOBS) --target tidegauge
+	@TIDEGAUGE=$(abspath $(BUILD))/tidegauge experiments/bench/run.sh $(MACHINE)
 
 format: ## Lay out the C++ sources with clang-format
 	@setup/prepare.sh style

@@ -1,6 +1,6 @@
 #pragma once
-// Still figures: heatmaps, line charts and frontiers as PNG and SVG (PDF on request), drawn by gnuplot
-// as a child process. Colours are safe for colour-blind readers: viridis or cividis for values, a
+// Still figures: heatmaps, line charts, ranges and frontiers as PNG and SVG (PDF on request), drawn by
+// gnuplot as a child process. Colours are safe for colour-blind readers: viridis or cividis for values, a
 // fixed sequence of distinguishable hues, each with a marker of its own, for series.
 
 #include <cstdint>
@@ -91,6 +91,23 @@ struct LineChart {
   std::vector<ReferenceLine> vertical;
 };
 
+/// A value with its range under a name, e.g. a median time with the fastest and the slowest round.
+struct NamedRange {
+  std::string name;
+  double value = 0;
+  double low = 0, high = 0;
+  std::string group;  ///< colour and marker, e.g. the program; all the same: no legend
+};
+
+/// Named values below each other, the first on top, each with its range; a linear axis begins at 0.
+struct RangeChart {
+  std::string title;
+  std::string subtitle;
+  std::string x_label;
+  std::vector<NamedRange> rows;
+  bool log_x = false;
+};
+
 /// One configuration on a cost/quality plane.
 struct FrontierPoint {
   std::string label;  ///< shown beside points of the front, e.g. "2+14"
@@ -124,6 +141,8 @@ std::vector<std::size_t> pareto_front(const std::vector<FrontierPoint>& points);
 /// another program) or fails, with its message.
 void write_heatmap(const std::filesystem::path& stem, const Heatmap& figure, FigureFormats formats = {});
 void write_line_chart(const std::filesystem::path& stem, const LineChart& figure, FigureFormats formats = {});
+void write_range_chart(const std::filesystem::path& stem, const RangeChart& figure,
+                       FigureFormats formats = {});
 void write_frontier(const std::filesystem::path& stem, const ScatterFrontier& figure,
                     FigureFormats formats = {});
 

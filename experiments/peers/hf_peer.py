@@ -4,6 +4,7 @@ sdpa attention.
 A decode step is one call of the model; the choice of the next token is not counted.
 """
 
+import os
 import pathlib
 import sys
 import time
@@ -33,10 +34,10 @@ class Peer:
             "threads": threads,
         }
 
-    def feed(self, ids, cache, first):
+    def feed(self, ids, cache, first, **more):
         place = self.torch.arange(first, first + len(ids))
         return self.model(self.torch.tensor([ids]), past_key_values=cache, use_cache=True,
-                          position_ids=place[None], logits_to_keep=1)
+                          position_ids=place[None], logits_to_keep=1, **more)
 
     def prefill(self, ids):
         """Fills a new cache."""
@@ -89,6 +90,42 @@ class Peer:
             ids.append(token)
         self.cache.crop(-(warm_up + steps))
         return {"step_ms": times[warm_up:], "ids": ids}
+
+    def record(self, first, steps, path):
+        """Greedy steps; with a path every layer's attention goes into an h5py file, step by step, as
+        float16. Eager attention then: the other one gives no weights."""
+        chosen = self.model.config._attn_implementation
+        begin = time.perf_counter()
+        file = self.open_recording(path, steps) if path else None
+        if file:
+            self.model.set_attn_implementation("eager")
+        token, times, started = first, [], time.perf_counter()
+        for step in range(steps):
+            at = time.perf_counter()
+            out = self.feed([token], self.cache, self.length + step, output_attentions=bool(file))
+            for layer, weights in enumerate(out.attentions if file else ()):
+                row = weights[0, :, 0].to(self.torch.float16).numpy()
+                file[f"layers/{layer:02}/prob"][step, :, :row.shape[1]] = row
+            token = int(out.logits[0, -1].argmax())
+            times.append(1e3 * (time.perf_counter() - at))
+        loop = time.perf_counter() - started
+        if file:
+            file.close()
+            os.sync()
+        everything = time.perf_counter() - begin
+        self.model.set_attn_implementation(chosen)
+        self.cache.crop(-steps)
+        return {"step_ms": times, "loop_ms": 1e3 * loop, "all_ms": 1e3 * everything}
+
+    def open_recording(self, path, steps):
+        """One dataset a layer, [steps, heads, positions], a chunk a step, uncompressed."""
+        import h5py
+
+        config, file = self.model.config, h5py.File(path, "w")
+        shape = (steps, config.num_attention_heads, self.length + steps)
+        for layer in range(config.num_hidden_layers):
+            file.create_dataset(f"layers/{layer:02}/prob", shape, "f2", chunks=(1, *shape[1:]))
+        return file
 
 
 if __name__ == "__main__":

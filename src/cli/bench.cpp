@@ -15,6 +15,13 @@ namespace tide::cli {
 
 namespace {
 
+/// Options that some benches take and others do not. The first stands for all that describe the model:
+/// a bench takes them together.
+constexpr const char* kModel = "--model";
+constexpr const char* kModelOptions[] = {kModel, "--dtype", "--kv-dtype", "--device", "--seed", "--raw"};
+constexpr const char* kBenchOptions[] = {"--policy", "--length",  "--steps", "--latency-only",
+                                         "--forks",  "--scratch", "--peer",  "--only"};
+
 /// One bench: what it takes beside the options of all, and the programs it can run beside ours.
 struct Bench {
   const char* name;
@@ -26,11 +33,13 @@ struct Bench {
 const std::vector<Bench>& benches() {
   static const std::vector<Bench> all = {
       {"decode",
-       {"--policy", "--length", "--steps", "--latency-only", "--peer"},
+       {kModel, "--policy", "--length", "--steps", "--latency-only", "--peer"},
        {"llama.cpp", "hf"},
        bench_decode},
-      {"prefill", {"--length", "--peer"}, {"llama.cpp", "hf"}, bench_prefill},
-      {"forks", {"--policy", "--length", "--steps", "--forks", "--peer"}, {"llama.cpp"}, bench_forks},
+      {"prefill", {kModel, "--length", "--peer"}, {"llama.cpp", "hf"}, bench_prefill},
+      {"forks", {kModel, "--policy", "--length", "--steps", "--forks", "--peer"}, {"llama.cpp"}, bench_forks},
+      {"record", {kModel, "--policy", "--length", "--steps", "--scratch", "--peer"}, {"hf"}, bench_record},
+      {"kernels", {"--only"}, {}, bench_kernels},
   };
   return all;
 }
@@ -43,10 +52,12 @@ std::vector<std::string> bench_names() {
 
 /// Throws InputError when an option was given that the bench does not have.
 void check_options(const Bench& bench, const CLI::App& command) {
-  for (const char* name : {"--policy", "--length", "--steps", "--latency-only", "--forks", "--peer"}) {
-    const bool taken = std::find(bench.options.begin(), bench.options.end(), name) != bench.options.end();
+  const auto check = [&](const char* name, const char* stands_for_it) {
+    const bool taken = std::ranges::find(bench.options, stands_for_it) != bench.options.end();
     if (!taken && command.count(name) > 0) fail_input("bench {}: has no {}", bench.name, name);
-  }
+  };
+  for (const char* name : kBenchOptions) check(name, name);
+  for (const char* name : kModelOptions) check(name, kModel);
 }
 
 void check_peers(const Bench& bench, BenchOptions& options) {
@@ -60,6 +71,12 @@ void check_peers(const Bench& bench, BenchOptions& options) {
   }
 }
 
+/// A bench takes minutes, and writes at the end. Throws InputError when the folder is not there.
+void check_out(const std::filesystem::path& out) {
+  if (out.empty() || std::filesystem::is_directory(std::filesystem::absolute(out).parent_path())) return;
+  fail_input("--out {}: its folder is not there", out.string());
+}
+
 void run(BenchOptions& options, const CLI::App& command) {
   const auto bench = std::find_if(benches().begin(), benches().end(),
                                   [&](const Bench& known) { return options.what == known.name; });
@@ -69,6 +86,7 @@ void run(BenchOptions& options, const CLI::App& command) {
   }
   check_options(*bench, command);
   check_peers(*bench, options);
+  check_out(options.out);
   bench->run(options);
 }
 
@@ -88,6 +106,8 @@ void add_bench(CLI::App& root) {
                    "Forks in one batch; may be given again; 1 is always timed [2 4 16 64]")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{4096}))
       ->take_all();
+  command->add_option("--scratch", options->scratch,
+                      "Folder on the disk that recordings are to be timed on [the current one]");
   command->add_flag("--latency-only", options->latency_only,
                     "Lengths past the model's positions too: the cache is filled with passages, and only "
                     "the latency means something");
@@ -96,7 +116,13 @@ void add_bench(CLI::App& root) {
       ->add_option("--peer", options->peers, "Program timed beside ours: llama.cpp or hf; may be given again")
       ->check(CLI::IsMember({"none", "llama.cpp", "hf"}))
       ->take_all();
-  command->add_option("--out", options->out, "JSON file for the result");
+  command
+      ->add_option("--only", options->only,
+                   "Kernels whose name holds this text; may be given again. One's time is told as a share of "
+                   "another's where both are timed [all]")
+      ->take_all();
+  command->add_option("--out", options->out,
+                      "JSON file for the result; its figure is written beside it as SVG");
   command->add_flag("--json", options->json, "Result as JSON on stdout");
   add_model_options(*command, options->model);
   command->callback([options, command] {

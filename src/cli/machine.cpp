@@ -1,5 +1,7 @@
 // What a result must say of where it was made.
 
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include <cstdlib>
@@ -26,6 +28,25 @@ std::string proc_value(const char* file, const std::string& key) {
   return "";
 }
 
+/// How the kernel shares its processors out to us: "other, nice 0", "fifo, priority 50".
+std::string scheduling() {
+  sched_param parameters{};
+  ::sched_getparam(0, &parameters);
+  const int priority = parameters.sched_priority;
+  switch (::sched_getscheduler(0)) {
+    case SCHED_FIFO:
+      return "fifo, priority " + std::to_string(priority);
+    case SCHED_RR:
+      return "rr, priority " + std::to_string(priority);
+    case SCHED_BATCH:
+      return "batch, nice " + std::to_string(::getpriority(PRIO_PROCESS, 0));
+    case SCHED_IDLE:
+      return "idle";
+    default:
+      return "other, nice " + std::to_string(::getpriority(PRIO_PROCESS, 0));
+  }
+}
+
 }  // namespace
 
 nlohmann::json machine_facts(int n_threads) {
@@ -34,6 +55,8 @@ nlohmann::json machine_facts(int n_threads) {
   return {{"cpu", proc_value("/proc/cpuinfo", "model name")},
           {"cores", std::thread::hardware_concurrency()},
           {"threads", n_threads},
+          {"cpus_allowed", proc_value("/proc/self/status", "Cpus_allowed_list")},
+          {"scheduling", scheduling()},
           {"memory", proc_value("/proc/meminfo", "MemTotal")},
           {"gpu", nullptr},
           {"system", std::string(system.sysname) + " " + system.release + " " + system.machine},

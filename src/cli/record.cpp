@@ -10,6 +10,7 @@
 #include "cli/common.h"
 #include "cli/config_file.h"
 #include "cli/decode_loop.h"
+#include "cli/recorded_decode.h"
 #include "cli/version.h"
 #include "record/reader.h"
 #include "record/recorder.h"
@@ -98,19 +99,16 @@ class Recording {
     std::fprintf(stderr, "%s: %lld prompt tokens, at most %lld steps, about %s before compression\n",
                  job.out.c_str(), static_cast<long long>(prompt_len), static_cast<long long>(job.steps),
                  human_bytes(static_cast<double>(estimate)).c_str());
-    Recorder recorder(recorder_options, origin_of(job), job.steps);
+    Recorder recorder(recorder_options,
+                      recording_origin(*session_.model, *policy_, job.ids, job.seed, config_), job.steps);
     const auto prompt = prefill(job, recorder);
     const auto sequence = session_.decoder->fork(prompt, policy_, job.steps, job.seed, &recorder);
     PromptOptions decoding = options_.prompt;
     decoding.steps = job.steps;
     Progress progress(label);
-    const Tokenizer& tokenizer = session_.model->tokenizer();
     const DecodeResult result =
-        decode_loop(*session_.decoder, *sequence, *prompt, decoding, job.seed, [&](std::int32_t id) {
-          recorder.on_token(id, tokenizer.token_bytes(id));
-          progress.update(sequence->step(), job.steps);
-          return !recorder.at_cap();
-        });
+        decode_recorded(*session_.decoder, *sequence, *prompt, decoding, job.seed, recorder,
+                        [&] { progress.update(sequence->step(), job.steps); });
     if (interrupted() && !result.ended && sequence->step() < job.steps) {
       const std::string part = part_path(job.out).string();
       fmt::print(stderr,
@@ -142,20 +140,6 @@ class Recording {
     recorder.compression = options_.compress == "deflate" ? Compression::deflate : Compression::none;
     recorder.max_bytes = static_cast<std::uint64_t>(options_.max_gb * 1e9);
     return recorder;
-  }
-
-  RecordingOrigin origin_of(const Job& job) const {
-    RecordingOrigin origin;
-    origin.config = session_.model->config();
-    origin.model_sha256 = session_.model->sha256();
-    origin.policy = policy_->canonical();
-    origin.placement = placement_letters(policy_->placement());
-    origin.config_toml = config_;
-    origin.seed = job.seed;
-    origin.prompt_ids = job.ids;
-    for (const std::int32_t id : job.ids)
-      origin.prompt_strings.push_back(session_.model->tokenizer().token_bytes(id));
-    return origin;
   }
 
   std::shared_ptr<const Prompt> prefill(const Job& job, Recorder& recorder) {

@@ -121,6 +121,29 @@ TEST(Heatmap, LogScalePutsEqualRatiosAtEqualDistances) {
   EXPECT_NE(log.find("10⁻⁴"), std::string::npos);
 }
 
+TEST(RangeChart, SvgCarriesNamesValuesAndTheLegend) {
+  const Folder folder;
+  RangeChart chart;
+  chart.title = "Times";
+  chart.x_label = "a step (ms)";
+  chart.rows = {{"full attention", 18.5, 16, 19, "ours"}, {"gather", 0.25, 0.25, 0.25, "theirs"}};
+  write_range_chart(folder.path / "times", chart, {.png = false});
+  const std::string svg = read_text(folder.path / "times.svg");
+  for (const char* text : {"full attention", "gather", "18.5", "0.25", "a step (ms)", "ours", "theirs"}) {
+    EXPECT_NE(svg.find(text), std::string::npos) << text;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder.path / "times.png"));
+}
+
+TEST(RangeChart, RefusesNoRowsAndAValueOutsideItsRange) {
+  const Folder folder;
+  expect_input_error([&] { write_range_chart(folder.path / "x", {}); }, "no rows");
+  RangeChart chart;
+  chart.rows = {{"gather", 3, 1, 2, ""}};
+  expect_input_error([&] { write_range_chart(folder.path / "x", chart); },
+                     "gather is 3, outside its range 1 to 2");
+}
+
 TEST(Heatmap, HidesSinks) {
   Heatmap map = small_map();
   hide_sinks(map, 1);

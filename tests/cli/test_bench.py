@@ -60,7 +60,7 @@ class Everywhere(BenchCase):
         result = self.result("decode", "--length", 40, "--steps", 2)
         self.assertEqual((result["format"], result["version"], result["what"]), ("tidegauge-bench", 1, "decode"))
         self.assertEqual(result["machine"]["threads"], 1)
-        self.assertIn("commit", result["machine"])
+        self.assertLessEqual({"commit", "cpus_allowed", "scheduling"}, result["machine"].keys())
         self.assertEqual(len(result["read_gb_per_s"]["samples"]), 4)  # around each of three rounds
         self.assertLessEqual(SPREAD, result["read_gb_per_s"].keys())
         self.assertIn("steal_share", result["quiet"])
@@ -70,6 +70,23 @@ class Everywhere(BenchCase):
         process = self.bench("decode", "--length", 40, "--steps", 2, "--out", out, "--json")
         self.assert_done(process)
         self.assertEqual(json.loads(out.read_text()), json.loads(process.stdout))
+
+    def test_out_has_a_figure_beside_it(self):
+        out = self.folder / "figure.json"
+        self.assert_done(self.bench("decode", "--length", 40, "--steps", 2, "--out", out,
+                                    "--policy", "full", "--policy", "window:budget=16"))
+        figure = out.with_suffix(".svg").read_text()
+        for text in ("bench decode", "window:budget=16", "medians of 3 rounds", "a decoded token (ms)"):
+            self.assertIn(text, figure)
+
+    def test_command_is_told_without_the_folder_of_the_program(self):
+        command = self.result("decode", "--length", 40, "--steps", 2)["command"]
+        self.assertEqual(command[:3], ["tidegauge", "bench", "decode"])
+        self.assertEqual(command[-5:], ["--length", "40", "--steps", "2", "--json"])
+
+    def test_out_in_a_folder_that_is_not_there_is_refused_before_the_work(self):
+        process = self.bench("decode", "--length", 40, "--out", self.folder / "nowhere" / "x.json")
+        self.assert_refused(process, "--out", "nowhere", "folder is not there")
 
     def test_unknown_bench_names_the_nearest(self):
         self.assert_refused(self.bench("decod"), "'decod'", "the nearest is 'decode'")
@@ -199,6 +216,99 @@ class Forks(BenchCase):
     def test_refuses_what_it_does_not_have(self):
         self.assert_refused(self.bench("forks", "--peer", "hf"), "bench forks: has no --peer hf")
         self.assert_refused(self.bench("forks", "--forks", 0), "--forks")
+
+
+class Record(BenchCase):
+    KINDS = ("not recorded", "positions and scores", "top-64 maps", "full maps", "full maps, deflate")
+
+    def record(self, *arguments):
+        scratch = self.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        result = self.result("record", "--length", 100, "--steps", 8, "--scratch", scratch, *arguments)
+        self.assertEqual(list(scratch.iterdir()), [])  # nothing is left behind
+        return result
+
+    def test_compares_every_kind_with_the_same_policy_unrecorded(self):
+        policies = ("full", "tidal:budget=16")
+        result = self.record(*[a for p in policies for a in ("--policy", p)])
+        self.assert_rows(result, [f"{policy}, {kind}" for policy in policies for kind in self.KINDS])
+        for first in (0, 5):
+            off, *recorded = result["rows"][first:first + 5]
+            self.assertNotIn("ratios", off)
+            for row in recorded:
+                self.assert_ratio(row, off)
+                self.assertEqual(row["ratio_with_closing"]["to"], off["name"])
+                self.assertGreater(row["with_closing_ms"]["min"], row["median_step_ms"]["min"])
+                self.assertGreater(row["mb_per_s"]["median"], 0)
+            positions, _, full, _ = recorded
+            self.assertLess(positions["file_bytes"], full["file_bytes"])
+
+    @needs("transformers")
+    def test_beside_transformers_writing_with_h5py(self):
+        model = self.folder / "hf.gguf"
+        tiny_gguf.write(model, hidden=96)
+        result = self.record("--model", model, "--policy", "full", "--peer", "hf")
+        off, recorded = result["rows"][-2:]
+        self.assert_ratio(recorded, off)
+        self.assertEqual(recorded["program"], "hf")
+        self.assertGreaterEqual(recorded["file_bytes"], 5 * 8 * 6 * 107 * 2)  # layers, steps, heads, positions
+
+    def test_refuses_a_scratch_folder_that_is_not_there(self):
+        process = self.bench("record", "--length", 40, "--scratch", self.folder / "nowhere")
+        self.assert_refused(process, "--scratch", "nowhere")
+
+    def test_refuses_more_than_the_models_positions(self):
+        self.assert_refused(self.bench("record", "--length", 510), "510 tokens and 64 steps", "512")
+
+
+class Kernels(BenchCase):
+    def kernels(self, *arguments):
+        return tidegauge("bench", "kernels", "--rounds", 3, "--threads", 1, *arguments)
+
+    def result_of(self, *parts):
+        process = self.kernels(*[a for part in parts for a in ("--only", part)], "--json")
+        self.assert_done(process)
+        return json.loads(process.stdout)
+
+    def test_tells_bytes_against_the_read_bandwidth_and_a_share_of_the_base(self):
+        result = self.result_of("full attention, 8192", "gather attention, 64 of 8192 positions, 1 set")
+        full, gather = "full attention, 8192 positions", "gather attention, 64 of 8192 positions, 1 set"
+        self.assert_rows(result, [full, gather])
+        full, gather = result["rows"]
+        self.assertEqual(full["bytes_derived"], 2 * 8192 * 3 * 64 * 2)  # K and V, KV heads of 64, bf16
+        self.assertEqual(gather["bytes_derived"], 2 * 64 * 3 * 64 * 2)
+        self.assert_ratio(gather, full)
+        self.assertNotIn("ratios", full)
+        self.assertNotIn("model", result)
+        bandwidth = result["read_gb_per_s"]["samples"]
+        rates = [full["bytes_derived"] / ms / 1e6 for ms in full["rounds_ms"]]
+        shares = sorted(2 * rate / (a + b) for rate, a, b in zip(rates, bandwidth, bandwidth[1:]))
+        self.assertAlmostEqual(full["share_of_read_bandwidth_derived"]["median"], shares[1])
+
+    def test_tells_operations(self):
+        (row,) = self.result_of("packed product")["rows"]
+        self.assertEqual(row["operations_derived"], 2 * 512 * 576 * 3072)
+        self.assertAlmostEqual(row["gflop_per_s_derived"]["median"], row["operations_derived"] / row["median_ms"] / 1e6)
+        self.assertNotIn("gb_per_s_derived", row)
+
+    def test_table_names_every_case(self):
+        process = tidegauge("bench", "kernels", "--rounds", 1, "--only", "of a step")
+        self.assert_done(process)
+        for name in ("products of a step, bf16 weights, 1 row", "products of a step, Q8_0 weights, 64 rows",
+                     "RMS norms of a step"):
+            self.assertIn(name, process.stdout)
+
+    def test_unknown_case_names_the_nearest(self):
+        process = self.kernels("--only", "an empty paralel region")
+        self.assert_refused(process, "--only 'an empty paralel region'", "'an empty parallel region'")
+        self.assert_refused(self.kernels("--only", "full", "--only", "fool"), "--only 'fool'")
+
+    def test_refuses_what_it_does_not_have(self):
+        for option in ("--model", "--length", "--policy", "--dtype"):
+            value = {"--dtype": "bf16", "--length": 5}.get(option, "x")
+            self.assert_refused(self.kernels(option, value), f"bench kernels: has no {option}")
+        self.assert_refused(self.kernels("--peer", "hf"), "bench kernels: has no --peer")
+        self.assert_refused(self.bench("decode", "--only", "full"), "bench decode: has no --only")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ struct BenchOptions {
   std::optional<std::int64_t> length, steps, rounds;
   std::vector<std::int64_t> forks;  ///< how many are decoded as one batch
   std::vector<std::string> peers;   ///< "llama.cpp", "hf"
+  std::vector<std::string> only;    ///< parts of the names of kernels' cases; empty: all cases
   bool latency_only = false;        ///< lengths past the model's positions are allowed
-  std::filesystem::path out;
+  std::filesystem::path scratch;    ///< where recordings are written and removed; empty: here
+  std::filesystem::path out;        ///< JSON; a figure is written beside it; empty: neither
   bool json = false;
 };
 
@@ -31,5 +33,9 @@ void bench_decode(const BenchOptions& options);
 void bench_prefill(const BenchOptions& options);
 /// A step of many forks as one batch. Throws WorkError when a fork's logits depend on the others.
 void bench_forks(const BenchOptions& options);
+/// What recording adds to decoding.
+void bench_record(const BenchOptions& options);
+/// Calls of the kernels. Needs no model.
+void bench_kernels(const BenchOptions& options);
 
 }  // namespace tide::cli

@@ -43,15 +43,6 @@ std::vector<Timing> run_round(std::span<const Contender> contenders, bool revers
   return timings;
 }
 
-/// Spread of a / b, round by round, told as being `to` something.
-nlohmann::json quotient(const Figures& a, const Figures& b, const std::string& to) {
-  std::vector<double> quotients;
-  for (std::size_t i = 0; i < a.ms.size(); ++i) quotients.push_back(a.ms[i] / b.ms[i]);
-  nlohmann::json told = spread(quotients);
-  told["to"] = to;
-  return told;
-}
-
 }  // namespace
 
 Rounds run_rounds(std::span<const Contender> contenders, std::int64_t n_rounds, ReadBandwidth& memory) {
@@ -107,12 +98,22 @@ nlohmann::json rate_of(const Figures& figures, double units) {
   return spread(rates);
 }
 
+nlohmann::json quotient(const Figures& of, const Figures& to) {
+  std::vector<double> quotients;
+  for (std::size_t i = 0; i < of.ms.size(); ++i) quotients.push_back(of.ms[i] / to.ms[i]);
+  nlohmann::json told = spread(quotients);
+  told["to"] = to.name;
+  return told;
+}
+
 void add_ratio(nlohmann::json& row, const Figures& of, const Figures& to) {
-  row["ratios"].push_back(quotient(of, to, to.name));
+  row["ratios"].push_back(quotient(of, to));
 }
 
 void add_speedup(nlohmann::json& row, const Figures& of, const Figures& to) {
-  row["speedups"].push_back(quotient(to, of, to.name));
+  nlohmann::json told = quotient(to, of);
+  told["to"] = to.name;
+  row["speedups"].push_back(told);
 }
 
 }  // namespace tide::cli

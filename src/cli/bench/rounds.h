@@ -57,6 +57,9 @@ nlohmann::json row_of(const Figures& figures, const Rounds& rounds);
 /// Units a second of each round, where one unit's time is `units` of the figure's: spread.
 nlohmann::json rate_of(const Figures& figures, double units);
 
+/// Spread of time over time, round by round, with "to": the name of `to`.
+nlohmann::json quotient(const Figures& of, const Figures& to);
+
 /// Adds {"to", "median", "min", "max"} to row["ratios"]: time of `of` over time of `to`, round by round.
 void add_ratio(nlohmann::json& row, const Figures& of, const Figures& to);
 
