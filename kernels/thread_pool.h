@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 
 namespace tide::kernels {
 
@@ -11,7 +12,9 @@ namespace tide::kernels {
 /// then sleep. Not re-entrant: a task must not start a region of the same pool.
 class ThreadPool {
  public:
-  explicit ThreadPool(int n_threads);
+  /// Worker i stays on processor cpus[i] where there is one (and the system allows it); the caller, which is
+  /// thread 0, stays as it is.
+  explicit ThreadPool(int n_threads, std::span<const int> cpus = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

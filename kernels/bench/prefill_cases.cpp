@@ -1,11 +1,11 @@
-// A prompt's pass: causal attention, and the weight products by packed fp32 panels.
+// A prompt's pass: causal attention, and a weight product.
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "kernels/bench/cases.h"
-#include "kernels/packed_linear.h"
+#include "kernels/linear.h"
 #include "kernels/prefill_attention.h"
 
 namespace tide::kernels::bench {
@@ -13,7 +13,7 @@ namespace tide::kernels::bench {
 namespace {
 
 constexpr std::int64_t kRows = 512;       // of a prompt, passed together
-constexpr std::int64_t kBlockRows = 126;  // of a packed product on one thread
+constexpr std::int64_t kBlockRows = 126;  // of a product on one thread
 constexpr std::int64_t kOuts = 2 * kFfn;  // of a layer's largest matrix
 
 Case attention_case(Workbench& bench, std::int64_t first) {
@@ -30,37 +30,25 @@ Case attention_case(Workbench& bench, std::int64_t first) {
           4.0 * kHeads * kHeadDim * pairs, "", prepare};
 }
 
-Case pack_case(Workbench& bench) {
+Case product_case(Workbench& bench) {
   const auto prepare = [&bench] {
-    return [&bench, packed = std::vector<float>(packed_size(kHidden, kOuts))]() mutable {
-      cpu::pack_weight({bench.memory.next(kHidden * kOuts), packed.data(), kHidden, kOuts, DType::bf16},
-                       bench.pool);
-    };
-  };
-  return {fmt::format("packing bf16 weights, {} x {}", kHidden, kOuts), 2.0 * kHidden * kOuts, 0, "",
-          prepare};
-}
-
-Case packed_product_case(Workbench& bench) {
-  const auto prepare = [&bench] {
-    return [&bench, x = random_floats(kRows * kHidden), packed = random_floats(packed_size(kHidden, kOuts)),
-            y = std::vector<float>(kRows * kOuts)]() mutable {
+    return [&bench, x = random_floats(kRows * kHidden), y = std::vector<float>(kRows * kOuts)]() mutable {
+      const std::uint16_t* weight = bench.memory.next(kHidden * kOuts);
       bench.pool.run((kRows + kBlockRows - 1) / kBlockRows, [&](std::int64_t block) {
-        const std::int64_t first = block * kBlockRows, count = std::min(kBlockRows, kRows - first);
-        cpu::packed_linear({x.data() + first * kHidden, packed.data(), y.data() + first * kOuts, count,
-                            kHidden, kOuts, false});
+        const std::int64_t first = block * kBlockRows;
+        cpu::linear({x.data() + first * kHidden, weight, nullptr, nullptr, y.data() + first * kOuts,
+                     std::min(kBlockRows, kRows - first), kHidden, kOuts, DType::bf16});
       });
     };
   };
-  return {fmt::format("packed product, {} x {}, {} rows", kHidden, kOuts, kRows), 0,
+  return {fmt::format("product, {} x {} bf16 weights, {} rows", kHidden, kOuts, kRows), 0,
           2.0 * kRows * kHidden * kOuts, "", prepare};
 }
 
 }  // namespace
 
 std::vector<Case> prefill_cases(Workbench& bench) {
-  return {attention_case(bench, 512), attention_case(bench, 7680), pack_case(bench),
-          packed_product_case(bench)};
+  return {attention_case(bench, 512), attention_case(bench, 7680), product_case(bench)};
 }
 
 }  // namespace tide::kernels::bench

@@ -1,5 +1,8 @@
 #include "kernels/thread_pool.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -91,8 +94,26 @@ void ThreadPool::Team::work() {
   }
 }
 
-ThreadPool::ThreadPool(int n_threads) : team_(std::make_unique<Team>()) {
-  for (int i = 1; i < n_threads; ++i) team_->workers.emplace_back([team = team_.get()] { team->work(); });
+namespace {
+
+/// A place is a matter of speed alone: one that the system does not grant is no error.
+void stay_on(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  (void)::pthread_setaffinity_np(::pthread_self(), sizeof(set), &set);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads, std::span<const int> cpus) : team_(std::make_unique<Team>()) {
+  for (int i = 1; i < n_threads; ++i) {
+    const int cpu = static_cast<std::size_t>(i) < cpus.size() ? cpus[static_cast<std::size_t>(i)] : -1;
+    team_->workers.emplace_back([team = team_.get(), cpu] {
+      if (cpu >= 0 && cpu < CPU_SETSIZE) stay_on(cpu);
+      team->work();
+    });
+  }
 }
 
 ThreadPool::~ThreadPool() {

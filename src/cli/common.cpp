@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/cpus.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -51,6 +52,18 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02d}", whole / 60, whole % 60);
 }
 
+/// With few threads the system's own choice is as good, and leaves the recorder's threads room.
+void place_threads(const ModelOptions& options, DecoderOptions& decoder) {
+  const std::vector<int> cores = usable_cores();
+  const auto n_cores = static_cast<int>(cores.size());
+  decoder.n_threads = options.threads == 0 ? n_cores : options.threads;
+  if (options.pin == "yes" && decoder.n_threads > n_cores) {
+    fail_input("--pin yes: {} threads, but {} cores", decoder.n_threads, n_cores);
+  }
+  const bool few = decoder.n_threads < 4 || decoder.n_threads > n_cores;
+  if (options.pin == "yes" || (options.pin == "auto" && !few)) decoder.cpus = cores;
+}
+
 }  // namespace
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
@@ -67,6 +80,10 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->group(group);
   command.add_option("--threads", options.threads, "Threads; 0: one a core")
       ->check(CLI::Range(0, 4096))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--pin", options.pin, "Keep each thread on a core of its own; auto: from 4 threads on")
+      ->check(CLI::IsMember({"auto", "yes", "no"}))
       ->capture_default_str()
       ->group(group);
   command.add_option("--device", options.device, "Where to run")
@@ -86,7 +103,7 @@ Session open_session(const ModelOptions& options, std::int64_t max_positions) {
   decoder.kv_dtype = kv_dtype_of(options.kv_dtype);
   session.model =
       load_model(options.model.empty() ? default_model() : options.model, weight_type_of(options.dtype));
-  decoder.n_threads = options.threads;
+  place_threads(options, decoder);
   decoder.max_positions = max_positions;
   session.decoder = std::make_unique<Decoder>(session.model, decoder);
   return session;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct ModelOptions {
   std::string kv_dtype = "bf16";
   std::string device = "cpu";
   int threads = 0;
+  std::string pin = "auto";
   std::uint64_t seed = 0;
   bool raw = false;
 };
@@ -65,6 +67,6 @@ void prepare_output_folder(const std::filesystem::path& folder, const std::strin
 void print_json(const nlohmann::json& value);
 
 /// CPU, threads, library versions and commit, for machine.json.
-nlohmann::json machine_facts(int n_threads);
+nlohmann::json machine_facts(int n_threads, std::span<const int> cpus = {});
 
 }  // namespace tide::cli

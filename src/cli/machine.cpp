@@ -49,12 +49,13 @@ std::string scheduling() {
 
 }  // namespace
 
-nlohmann::json machine_facts(int n_threads) {
+nlohmann::json machine_facts(int n_threads, std::span<const int> cpus) {
   utsname system{};
   ::uname(&system);
   return {{"cpu", proc_value("/proc/cpuinfo", "model name")},
           {"cores", std::thread::hardware_concurrency()},
           {"threads", n_threads},
+          {"threads_pinned_to", cpus},
           {"cpus_allowed", proc_value("/proc/self/status", "Cpus_allowed_list")},
           {"scheduling", scheduling()},
           {"memory", proc_value("/proc/meminfo", "MemTotal")},

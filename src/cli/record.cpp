@@ -203,8 +203,9 @@ void record_task(const Options& options, const std::string& config, bool steps_g
   const auto task =
       make_task(options.task, {options.text, options.model.raw}, recording.session().model->tokenizer());
   prepare_output_folder(options.out, config, options.force);
+  const Decoder& decoder = *recording.session().decoder;
   write_text_atomically(options.out / "machine.json",
-                        machine_facts(recording.session().decoder->n_threads()).dump(2) + "\n");
+                        machine_facts(decoder.n_threads(), decoder.cpus()).dump(2) + "\n");
   std::vector<double> depths;
   for (const std::string& depth : split(options.depths, '+'))
     depths.push_back(parse_number(depth, "--depths"));

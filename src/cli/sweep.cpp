@@ -109,12 +109,12 @@ void remove_old_run(const std::filesystem::path& folder) {
 }
 
 /// The run's folder: config.toml and machine.json, and nothing of another configuration.
-void open_folder(const Options& options, const std::string& config_toml, int n_threads) {
+void open_folder(const Options& options, const std::string& config_toml, const Decoder& decoder) {
   const auto config = options.out / "config.toml";
   const bool resumes = std::filesystem::exists(config) && read_text(config) == config_toml;
   if (options.force && !resumes) remove_old_run(options.out);
   prepare_output_folder(options.out, config_toml, options.force);
-  write_text_atomically(options.out / "machine.json", machine_facts(n_threads).dump(2) + "\n");
+  write_text_atomically(options.out / "machine.json", machine_facts(decoder.n_threads(), decoder.cpus()).dump(2) + "\n");
 }
 
 void measure_latency_once(Decoder& decoder, const SweepPlan& plan, const std::filesystem::path& out) {
@@ -170,7 +170,7 @@ void run(const CLI::App& command, const Options& options) {
     print_plan(plan, estimate_sweep(*session.decoder, plan), options.json);
     return;
   }
-  open_folder(options, to_toml(plan.config), session.decoder->n_threads());
+  open_folder(options, to_toml(plan.config), *session.decoder);
   const SweepOutcome outcome = decode_rows(*session.decoder, plan, options.out);
   measure_latency_once(*session.decoder, plan, options.out);
   report(options, outcome);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/cpus.h"
 #include "base/error.h"
 #include "decode/prefill.h"
 #include "decode/prefill_products.h"
@@ -16,7 +17,7 @@ struct Decoder::Impl {
       : model(std::move(of)),
         options(with),
         max_positions(with.max_positions > 0 ? with.max_positions : model->config().max_positions),
-        pool(with.n_threads),
+        pool(with.n_threads, with.cpus),
         angles(model->config()),
         runner(*model, angles, pool) {}
 
@@ -34,9 +35,7 @@ DecoderOptions resolved(DecoderOptions options) {
   if (options.n_threads < 0) fail_input("threads: {} is negative", options.n_threads);
   if (options.max_positions < 0) fail_input("positions: {} is negative", options.max_positions);
   if (options.prefill_chunk < 1) fail_input("prefill chunk: {} is below 1", options.prefill_chunk);
-  if (options.n_threads == 0) {
-    options.n_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  }
+  if (options.n_threads == 0) options.n_threads = static_cast<int>(usable_cores().size());
   return options;
 }
 
@@ -62,6 +61,8 @@ Decoder::~Decoder() = default;
 const Model& Decoder::model() const { return *impl_->model; }
 
 int Decoder::n_threads() const { return impl_->options.n_threads; }
+
+const std::vector<int>& Decoder::cpus() const { return impl_->options.cpus; }
 
 std::shared_ptr<const Prompt> Decoder::prefill(std::span<const std::int32_t> ids, DecodeObserver* observer,
                                                const std::function<void(std::int64_t)>& progress) {

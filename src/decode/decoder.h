@@ -17,7 +17,8 @@ namespace tide {
 
 struct DecoderOptions {
   kernels::DType kv_dtype = kernels::DType::bf16;
-  int n_threads = 0;  ///< 0: chosen from the machine
+  int n_threads = 0;      ///< 0: one a core (base/cpus.h)
+  std::vector<int> cpus = {};  ///< thread i > 0 stays on cpus[i]; empty: wherever the system puts it
   /// Positions a sequence may have; 0: the model's. More than the model was trained for gives sound
   /// latencies and meaningless text.
   std::int64_t max_positions = 0;
@@ -32,6 +33,7 @@ class Decoder {
 
   const Model& model() const;
   int n_threads() const;
+  const std::vector<int>& cpus() const;  ///< as in the options
 
   /// Fills the cache with ids[0 .. n-2] under full attention. `progress` gets positions done.
   /// Throws InputError: no ids, an id beyond the vocabulary, more ids than a sequence may have positions.

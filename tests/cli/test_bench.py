@@ -286,7 +286,7 @@ class Kernels(BenchCase):
         self.assertAlmostEqual(full["share_of_read_bandwidth_derived"]["median"], shares[1])
 
     def test_tells_operations(self):
-        (row,) = self.result_of("packed product")["rows"]
+        (row,) = self.result_of("product, 576 x 3072")["rows"]
         self.assertEqual(row["operations_derived"], 2 * 512 * 576 * 3072)
         self.assertAlmostEqual(row["gflop_per_s_derived"]["median"], row["operations_derived"] / row["median_ms"] / 1e6)
         self.assertNotIn("gb_per_s_derived", row)

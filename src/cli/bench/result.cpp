@@ -114,6 +114,7 @@ nlohmann::json result_head(const BenchOptions& options, int n_threads, const Rou
 nlohmann::json result_head(const BenchOptions& options, const Session& session, const Rounds& rounds,
                            const std::string& unit) {
   auto head = result_head(options, session.decoder->n_threads(), rounds, unit);
+  head["machine"] = machine_facts(session.decoder->n_threads(), session.decoder->cpus());
   head["model"] = session.model->config().name;
   head["dtype"] = options.model.dtype;
   head["kv_dtype"] = options.model.kv_dtype;
