@@ -87,7 +87,7 @@ HWY_NOINLINE void score_block(const Steps& steps, const float* query, const Rows
                               float* score, std::size_t stride) {
   for (std::size_t i = 0; i < rows.n; i += 4) {
     float dot[kHeads * 4];
-    if (i % kAhead == 0) rows.prefetch(i, kAhead);
+    if (i % kAhead == 0) rows.prefetch(i, kAhead, 0, rows.bytes);
     dots<T, kHeads>(steps, query, rows.row + i, scale, dot);
     const std::size_t real = std::min<std::size_t>(4, rows.n - i);
     for (std::size_t h = 0; h < kHeads; ++h) {
@@ -113,7 +113,7 @@ HWY_NOINLINE void weigh_block(const Rows& rows, std::size_t at, std::size_t rest
   });
   for (std::size_t p = 0; p < rows.n; ++p) {
     const Raw* v = reinterpret_cast<const Raw*>(rows.row[p]) + at;
-    if (p % kAhead == 0) rows.prefetch(p, kAhead);
+    if (p % kAhead == 0) rows.prefetch(p, kAhead, at * sizeof(Raw), (at + kTile * kStep) * sizeof(Raw));
     unrolled<kTile>([&](auto s) TIDE_INLINE_LAMBDA {
       V first, second;
       if constexpr (kRest) {
@@ -244,10 +244,10 @@ HWY_INLINE void weigh_heads(const AttentionSpan& span, const Steps& steps, Rows 
     std::size_t s = 0;
     for (; s + kTileSteps <= steps.whole; s += kTileSteps) {
       weigh_block<T, kHeads, kTileSteps>(rows, s * kStep, 0, weight, out, pitch);
-      rows.n_ahead = 0;  // asked for by the first tile
     }
     for (; s < steps.whole; ++s) weigh_block<T, kHeads, 1>(rows, s * kStep, 0, weight, out, pitch);
     if (steps.rest > 0) weigh_block<T, kHeads, 1, true>(rows, s * kStep, steps.rest, weight, out, pitch);
+    rows.n_ahead = 0;  // asked for by the first heads, each of whose tiles asks for its own part of a row
   });
 }
 

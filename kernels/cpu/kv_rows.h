@@ -14,7 +14,7 @@
 namespace tide::kernels::cpu {
 
 constexpr std::size_t kBlock = 64;  // positions a block
-constexpr std::size_t kAhead = 16;  // rows asked for at a time
+constexpr std::size_t kAhead = 4;   // rows asked for at a time
 
 /// Finds K or V rows of one KV head.
 class RowFinder {
@@ -78,12 +78,12 @@ struct Rows {
   std::size_t n_ahead;
   std::size_t bytes;
 
-  /// Asks for the rows ahead of rows i .. i + count: a few at a time, because a core can have only so
-  /// many lines under way.
-  HWY_INLINE void prefetch(std::size_t i, std::size_t count) const {
+  /// Asks for bytes first .. last - 1 of the rows ahead of rows i .. i + count. A core can have only so many
+  /// lines under way: asked for a few at a time, all through the work on a block, they arrive during it.
+  HWY_INLINE void prefetch(std::size_t i, std::size_t count, std::size_t first, std::size_t last) const {
     const std::size_t end = i + count >= n ? n_ahead : std::min(i + count, n_ahead);
     for (; i < end; ++i) {
-      for (std::size_t byte = 0; byte < bytes; byte += 64) hwy::Prefetch(ahead[i] + byte);
+      for (std::size_t byte = first; byte < last; byte += 64) hwy::Prefetch(ahead[i] + byte);
     }
   }
 };
@@ -94,7 +94,7 @@ HWY_INLINE void for_each_block(const RowFinder& finder, bool found_before, const
                                const Visit& visit) {
   const char* row[2][kBlock];
   std::size_t n = finder.find(0, row[0]);
-  if (!found_before) Rows{nullptr, 0, row[0], n, finder.row_bytes()}.prefetch(0, n);
+  if (!found_before) Rows{nullptr, 0, row[0], n, finder.row_bytes()}.prefetch(0, n, 0, finder.row_bytes());
   for (std::size_t block = 0; n > 0; ++block) {
     const char** ahead = row[(block + 1) % 2];
     const std::size_t n_next = finder.find(block + 1, ahead);

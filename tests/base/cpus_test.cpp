@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -27,7 +28,8 @@ class UsableCores : public ::testing::Test {
 
   void TearDown() override { std::filesystem::remove_all(root_); }
 
-  std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) / "cpus_test";
+  std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) /
+                                ("cpus_test_" + std::to_string(::getpid()));
   std::vector<int> allowed_ = usable_cores("/nowhere");  // without topology every processor is a core
 };
 
