@@ -44,6 +44,7 @@ for length in 1024 8000; do
   measure decode-$length decode --length $length --policy full --policy $sparse --peer llama.cpp --peer hf
   measure prefill-$length prefill --length $length --peer llama.cpp --peer hf
 done
+measure decode-1024-q8_0 decode --length 1024 --dtype q8_0 --peer llama.cpp
 measure decode-32768 decode --length 32768 --latency-only --policy full --policy $sparse --peer llama.cpp
 measure forks-1024 forks --length 1024 --peer llama.cpp
 for length in 1024 8000; do
