@@ -28,6 +28,7 @@ measure() {
     return
   fi
   printf '== %s: tidegauge bench %s  (%d s)\n' "$name" "$*" $((SECONDS - begin))
+  rm -f "$name.json" "$name.svg"
   local status=0
   "$tidegauge" bench "$@" --out "$name.json" || status=$?
   ((status == 0)) || rm -f "$name.json" "$name.svg"
@@ -42,13 +43,15 @@ cd "$out" # the files say with which command they were made: no folder of this m
 measure kernels kernels
 for length in 1024 8000; do
   measure decode-$length decode --length $length --policy full --policy $sparse --peer llama.cpp --peer hf
-  measure prefill-$length prefill --length $length --peer llama.cpp --peer hf
 done
+measure prefill-1024 prefill --length 1024 --peer llama.cpp --peer hf
+measure prefill-8000 prefill --length 8000 --rounds 5 --peer llama.cpp # transformers takes minutes a round
 measure decode-1024-q8_0 decode --length 1024 --dtype q8_0 --peer llama.cpp
 measure decode-32768 decode --length 32768 --latency-only --policy full --policy $sparse --peer llama.cpp
 measure forks-1024 forks --length 1024 --peer llama.cpp
 for length in 1024 8000; do
   # the recordings go where nothing is committed, should one be left behind
-  measure record-$length record --length $length --policy full --policy $sparse --peer hf --scratch ../../../out
+  measure record-$length record --length $length --steps 32 --policy full --policy $sparse --peer hf \
+    --scratch ../../../out
 done
 printf '== %s holds all of it  (%d s)\n' "${out#"$root"/}" $((SECONDS - begin))

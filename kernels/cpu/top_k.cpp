@@ -1,6 +1,6 @@
-// Exact top-k by radix selection: order-preserving integer keys and a histogram of their high bits
-// give a threshold; what passes it is collected in order of index and sorted by a stable radix sort,
-// so that the smaller index comes first in ties without being part of the key.
+// Exact top-k: a threshold that somewhat more than k values reach, told from a sample or, where that fails,
+// from a histogram of order-preserving integer keys; what reaches it is sorted (Highway's VQSort) by key,
+// then index, packed into one integer.
 
 #include "kernels/top_k.h"
 
@@ -9,8 +9,8 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <hwy/contrib/sort/vqsort.h>
 #include <limits>
-#include <utility>
 
 #include "kernels/cpu/scratch.h"
 
@@ -103,6 +103,12 @@ HWY_EXPORT(make_keys);
 HWY_EXPORT(collect);
 HWY_EXPORT(collect_values);
 
+/// As the vectors' key_of; never of a NaN.
+std::uint32_t key_of(float value) {
+  const auto bits = std::bit_cast<std::int32_t>(value + 0.0f);  // -0 + 0 is +0
+  return static_cast<std::uint32_t>(bits ^ ((bits >> 31) | std::numeric_limits<std::int32_t>::min()));
+}
+
 /// Digits from the top: 12, 12 and 8 bits.
 constexpr std::array<int, 3> kShift{20, 8, 0};
 constexpr std::array<std::uint32_t, 3> kDigits{4096, 4096, 256};
@@ -158,38 +164,6 @@ std::size_t drop_late_ties(const std::uint32_t* key, std::uint32_t threshold, st
   return kept;
 }
 
-/// Sorts indices by falling key; equal keys keep their order. Least significant digit first; digits are
-/// of the distance from the largest key, so that close keys take few of them.
-std::uint32_t* sort_by_key(const std::uint32_t* key, std::uint32_t* index, std::uint32_t* other,
-                           std::size_t n) {
-  constexpr int kDigitBits = 9, kMaxDigits = 4;
-  std::uint32_t low = key[index[0]], high = low;
-  for (std::size_t i = 1; i < n; ++i) {
-    low = std::min(low, key[index[i]]);
-    high = std::max(high, key[index[i]]);
-  }
-  const int bits = static_cast<int>(std::bit_width(high - low));
-  const int digits = (bits + kDigitBits - 1) / kDigitBits;
-  if (digits == 0) return index;
-  const int width = (bits + digits - 1) / digits;
-  const std::uint32_t mask = (1u << width) - 1;
-  std::array<std::array<std::uint32_t, 1 << kDigitBits>, kMaxDigits> start{};
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t distance = high - key[index[i]];
-    for (int d = 0; d < digits; ++d) ++start[static_cast<std::size_t>(d)][(distance >> (d * width)) & mask];
-  }
-  for (int d = 0; d < digits; ++d) {
-    auto& first = start[static_cast<std::size_t>(d)];
-    std::uint32_t sum = 0;
-    for (std::uint32_t i = 0; i <= mask; ++i) sum += std::exchange(first[i], sum);
-    for (std::size_t i = 0; i < n; ++i) {
-      other[first[((high - key[index[i]]) >> (d * width)) & mask]++] = index[i];
-    }
-    std::swap(index, other);
-  }
-  return index;
-}
-
 /// A value that somewhat more than k of the n values should reach, told from a sample spread over them.
 /// A guess only: NaN where the sample does not allow one.
 float guess_threshold(const float* value, std::size_t n, std::size_t k) {
@@ -220,33 +194,28 @@ float guess_threshold(const float* value, std::size_t n, std::size_t k) {
   return low + static_cast<float>(bin) * width;
 }
 
-/// The working memory of a call: keys and two lists of indices, with room for whole vectors.
-struct Lists {
-  std::uint32_t *key, *index, *other;
-};
-
-/// Indices, in order of rank, of the k largest of n values; `lists` has room for n of each.
-/// Returns how many there are, and the list that holds them in `index`.
-std::size_t select(const float* value, std::size_t n, std::size_t k, Lists lists,
-                   const std::uint32_t*& index) {
-  HWY_DYNAMIC_DISPATCH(make_keys)(value, n, lists.key);
-  const Threshold threshold = find_threshold(lists.key, n, k, 4 * k + 64);
-  // NaN has key 0, which may only pass when fewer than k values are numbers.
-  std::size_t count = HWY_DYNAMIC_DISPATCH(collect)(lists.key, n, std::max(threshold.key, 1u), lists.index);
-  k = std::min(k, count);
-  if (threshold.exact && count > k) {
-    count = drop_late_ties(lists.key, threshold.key, lists.index, count, k);
-  }
-  if (k > 0) index = sort_by_key(lists.key, lists.index, lists.other, count);
-  return k;
+/// Ascends as (key falls, index rises).
+std::uint64_t packed(std::uint32_t key, std::uint32_t index) {
+  return (std::uint64_t{~key} << 32) | index;
 }
 
 /// Where every value that may be among the k largest stands, ascending; 0: not found out.
-std::size_t narrow_down(const float* value, std::size_t n, std::size_t k, std::uint32_t* place) {
+std::size_t narrow_down(const float* value, std::size_t n, std::size_t k, std::uint32_t* index) {
   const float guess = guess_threshold(value, n, k);
   if (std::isnan(guess)) return 0;
-  const std::size_t count = HWY_DYNAMIC_DISPATCH(collect_values)(value, n, guess, place);
+  const std::size_t count = HWY_DYNAMIC_DISPATCH(collect_values)(value, n, guess, index);
   return count >= k && count <= n / 2 ? count : 0;
+}
+
+/// The same without a guess, by keys: [n]. With many ties at the threshold, as few as are needed.
+std::size_t narrow_down_by_key(const float* value, std::size_t n, std::size_t k, std::uint32_t* key,
+                               std::uint32_t* index) {
+  HWY_DYNAMIC_DISPATCH(make_keys)(value, n, key);
+  const Threshold threshold = find_threshold(key, n, k, 4 * k + 64);
+  // NaN has key 0, which may only pass when fewer than k values are numbers.
+  const std::size_t count = HWY_DYNAMIC_DISPATCH(collect)(key, n, std::max(threshold.key, 1u), index);
+  if (!threshold.exact || count <= k) return count;
+  return drop_late_ties(key, threshold.key, index, count, k);
 }
 
 }  // namespace
@@ -254,25 +223,20 @@ std::size_t narrow_down(const float* value, std::size_t n, std::size_t k, std::u
 std::int64_t top_k(const TopK& args) {
   constexpr std::size_t kSpare = 64;  // vector stores may write past what they count
   thread_local Scratch<std::uint32_t> scratch;
-  thread_local Scratch<float> few_values;
+  thread_local Scratch<std::uint64_t> order_scratch;
+  thread_local hwy::Sorter sort;
   const std::size_t n = static_cast<std::size_t>(args.n);
   const std::size_t k = static_cast<std::size_t>(std::clamp<std::int64_t>(args.k, 0, args.n));
   if (k == 0) return 0;
-  const std::size_t room = n + kSpare;
-  std::uint32_t* place = scratch.get(4 * room);
-  const Lists lists{place + room, place + 2 * room, place + 3 * room};
-  const std::uint32_t* index = nullptr;
-  std::size_t found;
-  const std::size_t few = narrow_down(args.value, n, k, place);
-  if (few > 0) {
-    float* value = few_values.get(few);
-    for (std::size_t i = 0; i < few; ++i) value[i] = args.value[place[i]];
-    found = select(value, few, k, lists, index);
-  } else {
-    found = select(args.value, n, k, lists, index);
-  }
+  std::uint32_t* index = scratch.get(2 * (n + kSpare));
+  std::size_t count = narrow_down(args.value, n, k, index);
+  if (count == 0) count = narrow_down_by_key(args.value, n, k, index + n + kSpare, index);
+  std::uint64_t* order = order_scratch.get(count);
+  for (std::size_t i = 0; i < count; ++i) order[i] = packed(key_of(args.value[index[i]]), index[i]);
+  if (count > 1) sort(order, count, hwy::SortAscending());
+  const std::size_t found = std::min(k, count);
   for (std::size_t i = 0; i < found; ++i) {
-    const std::uint32_t at = few > 0 ? place[index[i]] : index[i];
+    const auto at = static_cast<std::uint32_t>(order[i]);
     args.index[i] = static_cast<std::int32_t>(at);
     if (args.top_value) args.top_value[i] = args.value[at];
   }

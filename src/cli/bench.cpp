@@ -71,10 +71,16 @@ void check_peers(const Bench& bench, BenchOptions& options) {
   }
 }
 
-/// A bench takes minutes, and writes at the end. Throws InputError when the folder is not there.
-void check_out(const std::filesystem::path& out) {
-  if (out.empty() || std::filesystem::is_directory(std::filesystem::absolute(out).parent_path())) return;
-  fail_input("--out {}: its folder is not there", out.string());
+/// A bench takes minutes, and writes at the end. Throws InputError when it could not write then.
+void check_out(const BenchOptions& options) {
+  const std::filesystem::path& out = options.out;
+  if (out.empty()) return;
+  if (out.has_parent_path() && !std::filesystem::is_directory(out.parent_path())) {
+    fail_input("--out {}: its folder is not there", out.string());
+  }
+  if (std::filesystem::exists(out) && !options.force) {
+    fail_input("bench: {} exists; name another file or use --force", out.string());
+  }
 }
 
 void run(BenchOptions& options, const CLI::App& command) {
@@ -86,7 +92,7 @@ void run(BenchOptions& options, const CLI::App& command) {
   }
   check_options(*bench, command);
   check_peers(*bench, options);
-  check_out(options.out);
+  check_out(options);
   bench->run(options);
 }
 
@@ -123,6 +129,7 @@ void add_bench(CLI::App& root) {
       ->take_all();
   command->add_option("--out", options->out,
                       "JSON file for the result; its figure is written beside it as SVG");
+  command->add_flag("--force", options->force, "Replace what is there");
   command->add_flag("--json", options->json, "Result as JSON on stdout");
   add_model_options(*command, options->model);
   command->callback([options, command] {

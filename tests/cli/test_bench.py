@@ -88,6 +88,15 @@ class Everywhere(BenchCase):
         process = self.bench("decode", "--length", 40, "--out", self.folder / "nowhere" / "x.json")
         self.assert_refused(process, "--out", "nowhere", "folder is not there")
 
+    def test_out_that_exists_is_replaced_by_force_alone(self):
+        out = self.folder / "there.json"
+        out.write_text("before")
+        arguments = ("decode", "--length", 40, "--steps", 2, "--out", out)
+        self.assert_refused(self.bench(*arguments), "there.json exists", "--force")
+        self.assertEqual(out.read_text(), "before")
+        self.assert_done(self.bench(*arguments, "--force"))
+        self.assertEqual(json.loads(out.read_text())["what"], "decode")
+
     def test_unknown_bench_names_the_nearest(self):
         self.assert_refused(self.bench("decod"), "'decod'", "the nearest is 'decode'")
 
