@@ -58,8 +58,9 @@ json parse_json(std::string_view text, const std::string& source) {
   }
   KeyWatch watch(source);
   try {
-    return json::parse(
-        text, [&](int, json::parse_event_t event, const json& parsed) { return watch(event, parsed); });
+    return json::parse(text, [&](int depth, json::parse_event_t event, const json& parsed) {
+      return watch(depth, event, parsed);
+    });
   } catch (const json::parse_error& error) {
     fail_input("{}: byte {}: not JSON{}", source, error.byte == 0 ? 0 : error.byte - 1, watch.after());
   } catch (const json::exception&) {

@@ -11,7 +11,7 @@
 namespace tide {
 
 /// The document in `text`. Throws InputError of the form "SOURCE: byte OFFSET: …": not UTF-8, not JSON (NaN
-/// and numbers beyond a double included), a key that stands twice in one object, values nested deeper than 64.
+/// and numbers beyond a double included), a key twice in one object, values nested deeper than 64.
 nlohmann::json parse_json(std::string_view text, const std::string& source);
 
 /// The members of one object, by the names that messages call them. A member that is null counts as absent.

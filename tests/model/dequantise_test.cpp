@@ -51,7 +51,8 @@ TEST(Dequantise, EveryHalfIsExact) {
 TEST(Dequantise, Bfloat16IsTheUpperHalfOfAFloat) {
   GgufBytes b;
   b.put<std::uint16_t>(0x3f80).put<std::uint16_t>(0xc049).put<std::uint16_t>(0x0001);
-  EXPECT_EQ(rows(tensor_of(TensorType::bf16, {3}, b), 0, 1), (std::vector<float>{1.0f, -3.140625f, 0x1p-133f}));
+  EXPECT_EQ(rows(tensor_of(TensorType::bf16, {3}, b), 0, 1),
+            (std::vector<float>{1.0f, -3.140625f, 0x1p-133f}));
 }
 
 TEST(Dequantise, Q8MultipliesSignedBytes) {
