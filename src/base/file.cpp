@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -30,6 +32,30 @@ class Descriptor {
 
  private:
   int fd_;
+};
+
+/// A digest that grows.
+class Sha256 {
+ public:
+  Sha256() { check(context_ != nullptr && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1); }
+  void add(std::span<const std::byte> bytes) {
+    check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
+  }
+  /// In lower-case hexadecimal; nothing can be added afterwards.
+  std::string text() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+    unsigned int length = 0;
+    check(EVP_DigestFinal_ex(context_.get(), digest.data(), &length) == 1);
+    std::string text;
+    for (unsigned int i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+    return text;
+  }
+
+ private:
+  static void check(bool done) {
+    if (!done) fail_work("sha256: the digest failed");
+  }
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_{EVP_MD_CTX_new(), EVP_MD_CTX_free};
 };
 
 void sync_path(const std::filesystem::path& path, int flags) {
@@ -110,16 +136,32 @@ void write_text_atomically(const std::filesystem::path& path, std::string_view t
   publish(path);
 }
 
+void drop_pages(std::span<const std::byte> part) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t begin = (address + page - 1) / page * page,
+                       end = (address + part.size()) / page * page;
+  if (begin >= end) return;
+  // A mapping that keeps its pages costs memory, nothing else.
+  (void)::madvise(const_cast<std::byte*>(part.data()) + (begin - address), end - begin, MADV_DONTNEED);
+}
+
+std::string sha256_of(std::string_view bytes) {
+  Sha256 digest;
+  digest.add(std::as_bytes(std::span(bytes)));
+  return digest.text();
+}
+
 std::string sha256_of_file(const std::filesystem::path& path) {
+  constexpr std::size_t kChunk = std::size_t{8} << 20;
   const MappedFile file(path);
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  if (EVP_Digest(file.bytes().data(), file.bytes().size(), digest, &length, EVP_sha256(), nullptr) != 1) {
-    fail_work("sha256 {}: the digest failed", path.string());
+  Sha256 digest;
+  for (std::size_t at = 0; at < file.bytes().size(); at += kChunk) {
+    const auto chunk = file.bytes().subspan(at, std::min(kChunk, file.bytes().size() - at));
+    digest.add(chunk);
+    drop_pages(chunk);
   }
-  std::string text;
-  for (unsigned int i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-  return text;
+  return digest.text();
 }
 
 }  // namespace tide

@@ -29,6 +29,10 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// Gives back the whole memory pages within a part of a mapping. They are read from the file again when asked
+/// for.
+void drop_pages(std::span<const std::byte> part);
+
 /// The whole text of a small file. Throws InputError.
 std::string read_text(const std::filesystem::path& path);
 
@@ -40,6 +44,9 @@ std::filesystem::path part_path(const std::filesystem::path& path);
 
 /// fsync of `path.part`, rename to `path`, fsync of the folder. Throws WorkError.
 void publish(const std::filesystem::path& path);
+
+/// Lower-case hexadecimal SHA-256 of bytes.
+std::string sha256_of(std::string_view bytes);
 
 /// Lower-case hexadecimal SHA-256 of a file's bytes. Throws InputError.
 std::string sha256_of_file(const std::filesystem::path& path);

@@ -68,7 +68,9 @@ void place_threads(const ModelOptions& options, DecoderOptions& decoder) {
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
   const auto group = "Model";
-  command.add_option("--model", options.model, "Checkpoint; left out: the installed default model")
+  command
+      .add_option("--model", options.model,
+                  "Checkpoint: a GGUF file or a Hugging Face folder; left out: the installed default model")
       ->group(group);
   command.add_option("--dtype", options.dtype, "Weights in memory")
       ->check(CLI::IsMember({"bf16", "fp32", "q8_0"}))

@@ -1,4 +1,4 @@
-// Dequantisation of GGUF's block formats. The products and sums are rounded one by one, as numpy does in
+// Dequantisation of stored weights. The products and sums are rounded one by one, as numpy does in
 // the gguf package: this file is compiled without fused multiply-add.
 
 #include <bit>
@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/float16.h"
-#include "model/gguf.h"
 #include "model/gguf_types.h"
+#include "model/tensor_source.h"
 
 namespace tide {
 
@@ -84,7 +84,7 @@ void dequantise_q4_1(const std::byte* blocks, std::int64_t count, float* __restr
 
 }  // namespace
 
-void dequantise_rows(const GgufTensor& tensor, std::int64_t first, std::int64_t count, float* out) {
+void dequantise_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count, float* out) {
   const GgufLayout& layout = *gguf_layout(static_cast<std::uint32_t>(tensor.type));
   const std::int64_t columns = tensor.shape.back();
   TIDE_ASSERT(first >= 0 && count >= 0 && first + count <= tensor.element_count() / columns);
@@ -92,17 +92,17 @@ void dequantise_rows(const GgufTensor& tensor, std::int64_t first, std::int64_t 
   const std::byte* blocks = tensor.bytes.data() + first * row_bytes;
   const std::int64_t weights = count * columns;
   switch (tensor.type) {
-    case GgufType::f32:
+    case TensorType::f32:
       return dequantise_f32(blocks, weights, out);
-    case GgufType::f16:
+    case TensorType::f16:
       return dequantise_f16(blocks, weights, out);
-    case GgufType::bf16:
+    case TensorType::bf16:
       return dequantise_bf16(blocks, weights, out);
-    case GgufType::q8_0:
+    case TensorType::q8_0:
       return dequantise_q8_0(blocks, weights, out);
-    case GgufType::q4_0:
+    case TensorType::q4_0:
       return dequantise_q4_0(blocks, weights, out);
-    case GgufType::q4_1:
+    case TensorType::q4_1:
       return dequantise_q4_1(blocks, weights, out);
   }
 }

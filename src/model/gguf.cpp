@@ -1,12 +1,7 @@
 #include "model/gguf.h"
 
-#include <fmt/ranges.h>
-
-#include <algorithm>
 #include <bit>
-#include <functional>
 #include <limits>
-#include <numeric>
 
 #include "base/error.h"
 #include "model/gguf_cursor.h"
@@ -35,15 +30,7 @@ const char* kind_of(const GgufValue& value) {
   return kKinds[value.index()];
 }
 
-std::string shape_text(std::span<const std::int64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
 }  // namespace
-
-std::int64_t GgufTensor::element_count() const {
-  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-}
 
 GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
   GgufCursor cursor(path.string(), file_.bytes());
@@ -124,15 +111,8 @@ std::vector<std::int64_t> GgufFile::integers(const std::string& key) const {
   return widened;
 }
 
-const GgufTensor& GgufFile::tensor(const std::string& name, std::span<const std::int64_t> shape) const {
-  const auto found = tensors_.find(name);
-  if (found == tensors_.end()) fail_input("{}: no tensor {}", path().string(), name);
-  const GgufTensor& tensor = found->second;
-  if (!std::equal(tensor.shape.begin(), tensor.shape.end(), shape.begin(), shape.end())) {
-    fail_input("{}: byte {}: tensor {}: shape {} expected, found {}", path().string(),
-               tensor.bytes.data() - file_.bytes().data(), name, shape_text(shape), shape_text(tensor.shape));
-  }
-  return tensor;
+std::string GgufFile::place_of(const StoredTensor& tensor) const {
+  return fmt::format("{}: byte {}", path().string(), tensor.bytes.data() - file_.bytes().data());
 }
 
 }  // namespace tide

@@ -25,7 +25,7 @@ std::map<std::string, GgufValue> parse_metadata(GgufCursor& cursor, std::uint64_
 
 /// The tensor directory, its spans pointing into `file`: aligned, inside the file, not overlapping.
 /// Throws InputError.
-std::map<std::string, GgufTensor> parse_tensors(GgufCursor& cursor, std::uint64_t count,
-                                                std::uint64_t alignment, std::span<const std::byte> file);
+std::map<std::string, StoredTensor> parse_tensors(GgufCursor& cursor, std::uint64_t count,
+                                                  std::uint64_t alignment, std::span<const std::byte> file);
 
 }  // namespace tide

@@ -22,7 +22,7 @@ std::uint64_t checked_product(const GgufCursor& cursor, std::uint64_t where, std
 
 /// What the directory says of a tensor before its data is found.
 struct Entry {
-  GgufTensor tensor;
+  StoredTensor tensor;
   std::uint64_t where;         ///< of the entry in the file
   std::uint64_t offset_where;  ///< of its offset field
   std::uint64_t offset;        ///< from the beginning of the data
@@ -47,7 +47,7 @@ std::vector<std::int64_t> take_shape(GgufCursor& cursor, std::string_view what) 
 }
 
 /// Bytes of the tensor's data.
-std::uint64_t data_bytes(const GgufCursor& cursor, std::uint64_t where, const GgufTensor& tensor,
+std::uint64_t data_bytes(const GgufCursor& cursor, std::uint64_t where, const StoredTensor& tensor,
                          const GgufLayout& layout, std::string_view what) {
   if (tensor.shape.back() % layout.block_elements != 0) {
     cursor.fail_at(where, "{}: rows of {} weights are no whole number of {} blocks of {}", what,
@@ -70,7 +70,7 @@ Entry take_entry(GgufCursor& cursor) {
     cursor.fail_at(type_at, "{}: type {} is not supported; supported: {}", what, gguf_type_name(type),
                    supported_gguf_types());
   }
-  entry.tensor.type = static_cast<GgufType>(type);
+  entry.tensor.type = static_cast<TensorType>(type);
   entry.n_bytes = data_bytes(cursor, type_at, entry.tensor, *layout, what);
   entry.offset_where = cursor.offset();
   entry.offset = cursor.take<std::uint64_t>(what);
@@ -112,8 +112,8 @@ void check_overlaps(const GgufCursor& cursor, const std::vector<Entry>& entries)
 
 }  // namespace
 
-std::map<std::string, GgufTensor> parse_tensors(GgufCursor& cursor, std::uint64_t count,
-                                                std::uint64_t alignment, std::span<const std::byte> file) {
+std::map<std::string, StoredTensor> parse_tensors(GgufCursor& cursor, std::uint64_t count,
+                                                  std::uint64_t alignment, std::span<const std::byte> file) {
   std::vector<Entry> entries;
   entries.reserve(count);
   std::set<std::string> names;
@@ -127,7 +127,7 @@ std::map<std::string, GgufTensor> parse_tensors(GgufCursor& cursor, std::uint64_
   const auto begin = data_begin(cursor, alignment);
   for (const auto& entry : entries) check_place(cursor, entry, begin, alignment);
   check_overlaps(cursor, entries);
-  std::map<std::string, GgufTensor> tensors;
+  std::map<std::string, StoredTensor> tensors;
   for (auto& entry : entries) {
     entry.tensor.bytes = file.subspan(begin + entry.offset, entry.n_bytes);
     auto name = entry.tensor.name;

@@ -9,13 +9,13 @@ namespace tide {
 
 namespace {
 
-constexpr std::array<std::pair<GgufType, GgufLayout>, 6> kLayouts = {{
-    {GgufType::f32, {"F32", 1, 4}},
-    {GgufType::f16, {"F16", 1, 2}},
-    {GgufType::bf16, {"BF16", 1, 2}},
-    {GgufType::q8_0, {"Q8_0", 32, 2 + 32}},
-    {GgufType::q4_0, {"Q4_0", 32, 2 + 16}},
-    {GgufType::q4_1, {"Q4_1", 32, 2 + 2 + 16}},
+constexpr std::array<std::pair<TensorType, GgufLayout>, 6> kLayouts = {{
+    {TensorType::f32, {"F32", 1, 4}},
+    {TensorType::f16, {"F16", 1, 2}},
+    {TensorType::bf16, {"BF16", 1, 2}},
+    {TensorType::q8_0, {"Q8_0", 32, 2 + 32}},
+    {TensorType::q4_0, {"Q4_0", 32, 2 + 16}},
+    {TensorType::q4_1, {"Q4_1", 32, 2 + 2 + 16}},
 }};
 
 /// Names by number; empty where the format has retired the number or never used it.

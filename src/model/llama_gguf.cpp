@@ -1,30 +1,27 @@
 #include "model/llama_gguf.h"
 
 #include "base/error.h"
-#include "model/gguf_weights.h"
+#include "model/llama_weights.h"
 #include "model/printable.h"
 
 namespace tide {
 
 namespace {
 
-LayerWeights add_layer(GgufWeights& loader, const ModelConfig& config, int layer) {
-  const std::string prefix = fmt::format("blk.{}.", layer);
-  const std::int64_t hidden = config.hidden_size, ffn = config.ffn_size, head_dim = config.head_dim;
-  const std::int64_t q_rows = config.n_heads * head_dim, kv_rows = config.n_kv_heads * head_dim;
-  LayerWeights weights;
-  weights.attention_norm = loader.vector(prefix + "attn_norm.weight", hidden);
-  weights.qkv = loader.stacked({{prefix + "attn_q.weight", q_rows, head_dim},
-                                {prefix + "attn_k.weight", kv_rows, head_dim},
-                                {prefix + "attn_v.weight", kv_rows}},
-                               hidden);
-  weights.output = loader.whole(prefix + "attn_output.weight", hidden, q_rows);
-  weights.ffn_norm = loader.vector(prefix + "ffn_norm.weight", hidden);
-  weights.gate_up =
-      loader.stacked({{prefix + "ffn_gate.weight", ffn}, {prefix + "ffn_up.weight", ffn}}, hidden);
-  weights.down = loader.whole(prefix + "ffn_down.weight", hidden, ffn);
-  return weights;
-}
+const LlamaNames kNames = {.embedding = "token_embd.weight",
+                           .final_norm = "output_norm.weight",
+                           .lm_head = "output.weight",
+                           .layers = "blk",
+                           .attention_norm = "attn_norm.weight",
+                           .q = "attn_q.weight",
+                           .k = "attn_k.weight",
+                           .v = "attn_v.weight",
+                           .output = "attn_output.weight",
+                           .ffn_norm = "ffn_norm.weight",
+                           .gate = "ffn_gate.weight",
+                           .up = "ffn_up.weight",
+                           .down = "ffn_down.weight",
+                           .interleaved_pairs = true};
 
 /// An integer that must fit an int, so that a forged file cannot wrap around.
 int small_integer(const GgufFile& file, const std::string& key) {
@@ -41,7 +38,7 @@ void refuse_unsupported(const GgufFile& file) {
     fail_input("{}: llama.rope.scaling.type is '{}', supported is 'none'", path,
                printable(file.text("llama.rope.scaling.type")));
   }
-  if (file.tensors().contains("rope_freqs.weight")) {
+  if (file.has_tensor("rope_freqs.weight")) {
     fail_input("{}: tensor rope_freqs.weight asks for scaled rotary frequencies, which are not supported",
                path);
   }
@@ -90,16 +87,8 @@ ModelConfig read_llama_config(const GgufFile& file) {
 
 std::unique_ptr<Weights> read_llama_weights(const GgufFile& file, const ModelConfig& config,
                                             WeightType type) {
-  GgufWeights loader(file, type);
-  auto weights = std::make_unique<Weights>();
-  weights->embedding = loader.whole("token_embd.weight", config.vocab_size, config.hidden_size);
-  weights->lm_head = file.tensors().contains("output.weight")
-                         ? loader.whole("output.weight", config.vocab_size, config.hidden_size)
-                         : weights->embedding;
-  weights->final_norm = loader.vector("output_norm.weight", config.hidden_size);
-  for (int layer = 0; layer < config.n_layers; ++layer) {
-    weights->layers.push_back(add_layer(loader, config, layer));
-  }
+  WeightLoader loader(file, type);
+  auto weights = collect_llama_weights(loader, config, kNames, !file.has_tensor(kNames.lm_head));
   loader.refuse_unused();
   loader.run();
   return weights;

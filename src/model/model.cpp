@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
@@ -9,6 +10,8 @@
 #include "base/file.h"
 #include "model/gguf.h"
 #include "model/llama_gguf.h"
+#include "model/llama_hf.h"
+#include "model/safetensors.h"
 #include "model/weights.h"
 
 namespace tide {
@@ -36,7 +39,7 @@ Model::Model(ModelConfig config, Tokenizer tokenizer, std::unique_ptr<Weights> w
 Model::~Model() = default;
 
 const std::string& Model::sha256() const {
-  if (sha256_.empty()) sha256_ = sha256_of_file(path_);
+  if (sha256_.empty()) sha256_ = sha256_of_checkpoint(path_);
   return sha256_;
 }
 
@@ -48,20 +51,53 @@ bool is_gguf(const std::filesystem::path& path) {
   return std::memcmp(magic.data(), "GGUF", magic.size()) == 0;
 }
 
-}  // namespace
-
-std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type) {
-  if (!std::filesystem::exists(path)) fail_input("open {}: no such file", path.string());
-  if (!std::filesystem::is_regular_file(path)) {
-    fail_input("open {}: not a regular file; supported checkpoints are GGUF files", path.string());
-  }
-  if (!is_gguf(path))
-    fail_input("{}: byte 0: not a GGUF file; supported checkpoints are GGUF files", path.string());
+std::shared_ptr<const Model> load_gguf(const std::filesystem::path& path, WeightType type) {
   const GgufFile file(path);
   ModelConfig config = read_llama_config(file);
   Tokenizer tokenizer(read_tokenizer(file));
   auto weights = read_llama_weights(file, config, type);
   return std::make_shared<Model>(std::move(config), std::move(tokenizer), std::move(weights), path, type);
+}
+
+std::shared_ptr<const Model> load_hf_folder(const std::filesystem::path& path, WeightType type) {
+  if (!std::filesystem::exists(path / "config.json")) {
+    fail_input(
+        "open {}: a folder without config.json; supported checkpoints are GGUF files and Hugging Face "
+        "folders of config.json, tokenizer.json and safetensors",
+        path.string());
+  }
+  LlamaHfConfig config = read_llama_hf_config(path);
+  const SafetensorsFolder tensors(path);
+  check_embedding(tensors, config.model);
+  Tokenizer tokenizer(read_hf_tokenizer(path, config.model.vocab_size));
+  auto weights = read_llama_hf_weights(tensors, config, type);
+  return std::make_shared<Model>(std::move(config.model), std::move(tokenizer), std::move(weights), path,
+                                 type);
+}
+
+}  // namespace
+
+std::string sha256_of_checkpoint(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return sha256_of_file(path);
+  std::vector<std::string> names = safetensors_files(path);
+  names.insert(names.end(), {"config.json", "tokenizer.json"});
+  std::sort(names.begin(), names.end());
+  std::string list;
+  for (const std::string& name : names) list += fmt::format("{}  {}\n", sha256_of_file(path / name), name);
+  return sha256_of(list);
+}
+
+std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type) {
+  if (!std::filesystem::exists(path)) fail_input("open {}: no such file", path.string());
+  if (std::filesystem::is_directory(path)) return load_hf_folder(path, type);
+  if (!std::filesystem::is_regular_file(path)) {
+    fail_input("open {}: neither a regular file nor a folder", path.string());
+  }
+  if (!is_gguf(path)) {
+    fail_input("{}: byte 0: not a GGUF file; supported checkpoints are GGUF files and Hugging Face folders",
+               path.string());
+  }
+  return load_gguf(path, type);
 }
 
 }  // namespace tide

@@ -31,7 +31,7 @@ class Model {
   WeightType weight_type() const { return weight_type_; }
   /// The type in which products of many rows see the weights: their own, bf16 for 8-bit ones.
   DType dense_dtype() const { return weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16; }
-  /// SHA-256 of the checkpoint file, computed once when first asked for.
+  /// sha256_of_checkpoint, computed once when first asked for.
   const std::string& sha256() const;
 
  private:
@@ -43,8 +43,15 @@ class Model {
   mutable std::string sha256_;
 };
 
-/// Loads a checkpoint with its weights in `type`. GGUF today; the format is told by the file's first bytes.
-/// Throws InputError naming the file and what is wrong with it.
+/// The digest by which recordings and head maps know a checkpoint, in lower-case hexadecimal. A file: SHA-256
+/// of its bytes. A Hugging Face folder: SHA-256 of the lines "DIGEST  NAME" (two spaces, each line ended by a
+/// newline) of config.json, tokenizer.json and the safetensors files that hold the weights, in ascending
+/// order of their names' bytes: what `sha256sum config.json model*.safetensors tokenizer.json | sha256sum`
+/// prints. Throws InputError.
+std::string sha256_of_checkpoint(const std::filesystem::path& path);
+
+/// Loads a checkpoint with its weights in `type`: a GGUF file, or a Hugging Face folder (config.json,
+/// tokenizer.json, safetensors). Throws InputError naming the file and what is wrong with it.
 std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type);
 
 }  // namespace tide

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <limits>
 #include <unordered_map>
 #include <utility>
@@ -11,22 +12,33 @@
 #include "model/tokenizer_bytes.h"
 #include "model/tokenizer_chat.h"
 #include "model/tokenizer_merge.h"
+#include "model/tokenizer_normal.h"
 #include "model/tokenizer_split.h"
 
 namespace tide {
 
 namespace {
 
-using IdOfToken = std::unordered_map<std::string_view, std::int32_t>;
+using IdOfToken = BytePairMerger::IdOfToken;
 
 IdOfToken index_tokens(const std::vector<std::string>& tokens) {
   IdOfToken ids;
   ids.reserve(tokens.size());
   for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].empty()) continue;
     const auto [first, inserted] = ids.try_emplace(tokens[id], static_cast<std::int32_t>(id));
     if (!inserted) {
       fail_input("tokenizer token {} '{}': the same token is {}", id, printable(tokens[id]), first->second);
     }
+  }
+  return ids;
+}
+
+/// The tokens that a piece can be as it stands, when the tokenizer looks for them before it merges.
+IdOfToken whole_pieces(const TokenizerData& data) {
+  IdOfToken ids;
+  for (std::size_t id = 0; data.ignore_merges && id < data.tokens.size(); ++id) {
+    if (!data.is_special[id]) ids.try_emplace(data.tokens[id], static_cast<std::int32_t>(id));
   }
   return ids;
 }
@@ -85,7 +97,7 @@ struct Tokenizer::Impl {
   explicit Impl(TokenizerData given)
       : data(checked(std::move(given))),
         splitter(data.split),
-        merger(index_tokens(data.tokens), data.merges),
+        merger(index_tokens(data.tokens), data.merges, whole_pieces(data)),
         special(data.tokens, data.is_special) {
     bytes.reserve(data.tokens.size());
     for (std::size_t id = 0; id < data.tokens.size(); ++id) {
@@ -111,8 +123,8 @@ namespace {
 /// One call of encode: the state that its pieces share.
 class Encoding {
  public:
-  Encoding(const Splitter& splitter, const BytePairMerger& merger)
-      : splitter_(splitter), merger_(merger), split_scratch_(splitter) {}
+  Encoding(const Splitter& splitter, const BytePairMerger& merger, bool nfc)
+      : splitter_(splitter), merger_(merger), nfc_(nfc), split_scratch_(splitter) {}
 
   void add_token(std::int32_t id) { ids_.push_back(id); }
 
@@ -120,11 +132,7 @@ class Encoding {
   void add_text(std::string_view text) {
     while (!text.empty()) {
       const std::string_view valid = text.substr(0, valid_prefix(text));
-      for (std::size_t begin = 0; begin < valid.size();) {
-        const std::size_t end = splitter_.piece_end(valid, begin, split_scratch_);
-        add_piece(valid.substr(begin, end - begin));
-        begin = end;
-      }
+      add_valid(nfc_ ? normalised_.emplace_back(to_nfc(valid)) : valid);
       text.remove_prefix(valid.size());
       const std::size_t invalid = invalid_prefix(text);
       if (invalid > 0) merger_.merge(text.substr(0, invalid), merge_scratch_, ids_);
@@ -135,6 +143,14 @@ class Encoding {
   std::vector<std::int32_t> take() { return std::move(ids_); }
 
  private:
+  void add_valid(std::string_view text) {
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = splitter_.piece_end(text, begin, split_scratch_);
+      add_piece(text.substr(begin, end - begin));
+      begin = end;
+    }
+  }
+
   /// A word that came before is copied from where it stands in the result.
   void add_piece(std::string_view piece) {
     constexpr std::size_t kMaxCachedBytes = 64;
@@ -155,6 +171,8 @@ class Encoding {
   };
   const Splitter& splitter_;
   const BytePairMerger& merger_;
+  bool nfc_;
+  std::deque<std::string> normalised_;  ///< what `seen_` refers to
   Splitter::Scratch split_scratch_;
   BytePairMerger::Scratch merge_scratch_;
   std::unordered_map<std::string_view, Place> seen_;
@@ -177,7 +195,7 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool parse_sp
   if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
     fail_input("encode a text of {} bytes: less than 2^31 expected", text.size());
   }
-  Encoding encoding(impl_->splitter, impl_->merger);
+  Encoding encoding(impl_->splitter, impl_->merger, impl_->data.nfc);
   std::size_t plain = 0;  // where the text since the last special token begins
   for (std::size_t at = 0; parse_special && at < text.size();) {
     const auto [name, id] = impl_->special.at_front(text.substr(at));

@@ -2,6 +2,7 @@
 // Byte-level BPE tokenizers and chat templates.
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,10 +15,14 @@ class GgufFile;
 
 /// The pieces of a byte-level BPE tokenizer, whichever file they came from.
 struct TokenizerData {
-  std::vector<std::string> tokens;  ///< by id; byte-level alphabet (GPT-2) for ordinary tokens
+  /// By id; byte-level alphabet (GPT-2) for ordinary tokens. Empty: an id that no token has, as where a
+  /// vocabulary is padded.
+  std::vector<std::string> tokens;
   std::vector<std::string> merges;  ///< "left right", by rank
   std::vector<bool> is_special;     ///< by id: control and user-defined tokens, matched whole in text
-  std::string split;                ///< "gpt2" or "smollm": how text is cut before merging
+  std::string split;                ///< how text is cut before merging: a name that Splitter knows
+  bool nfc = false;                 ///< text is brought to Unicode's normal form C first
+  bool ignore_merges = false;       ///< a piece that is a token is that token, whatever the merges give
   std::string chat_template;        ///< the checkpoint's own template text; empty: none
   std::int32_t bos_id = -1;
   std::int32_t eos_id = -1;
@@ -70,5 +75,11 @@ class Tokenizer {
 
 /// Reads tokenizer.ggml.* of a GGUF file. Throws InputError naming the key.
 TokenizerData read_tokenizer(const GgufFile& file);
+
+/// Reads a Hugging Face folder: tokenizer.json (byte-level BPE) and, where they are there, the ids of the
+/// begin and end tokens in generation_config.json, config.json and tokenizer_config.json (the first that has
+/// them decides) and the chat template of chat_template.jinja or tokenizer_config.json. `vocab_size`: the
+/// model's, at least the tokenizer's own. Throws InputError naming the file and the key.
+TokenizerData read_hf_tokenizer(const std::filesystem::path& folder, int vocab_size);
 
 }  // namespace tide

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "base/error.h"
 #include "model/printable.h"
@@ -17,8 +18,9 @@ std::uint64_t key_of(std::int32_t left, std::int32_t right) {
 
 }  // namespace
 
-BytePairMerger::BytePairMerger(const std::unordered_map<std::string_view, std::int32_t>& id_of_token,
-                               const std::vector<std::string>& merges) {
+BytePairMerger::BytePairMerger(const IdOfToken& id_of_token, const std::vector<std::string>& merges,
+                               IdOfToken whole)
+    : whole_(std::move(whole)) {
   for (int byte = 0; byte < 256; ++byte) {
     const auto found = id_of_token.find(alphabet_character(static_cast<std::uint8_t>(byte)));
     id_of_byte_[byte] = found == id_of_token.end() ? -1 : found->second;
@@ -42,6 +44,14 @@ BytePairMerger::BytePairMerger(const std::unordered_map<std::string_view, std::i
       fail("the same merge stands earlier");
     }
   }
+}
+
+std::int32_t BytePairMerger::find_whole(std::string_view piece) const {
+  if (whole_.empty()) return -1;
+  std::string text;
+  for (const char c : piece) text += alphabet_character(static_cast<std::uint8_t>(c));
+  const auto found = whole_.find(text);
+  return found == whole_.end() ? -1 : found->second;
 }
 
 const BytePairMerger::Merge* BytePairMerger::find(std::int32_t left, std::int32_t right) const {
@@ -79,6 +89,7 @@ void BytePairMerger::merge_best(Scratch& scratch) const {
 }
 
 void BytePairMerger::merge(std::string_view piece, Scratch& scratch, std::vector<std::int32_t>& out) const {
+  if (const std::int32_t id = find_whole(piece); id >= 0) return out.push_back(id);
   auto& symbols = scratch.symbols;
   symbols.clear();
   for (const char c : piece) {

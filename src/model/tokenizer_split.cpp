@@ -12,24 +12,39 @@ namespace tide {
 
 namespace {
 
+/// Unicode's White_Space, spelt out: PCRE2's own \s takes U+180E too, which Unicode has dropped since.
+const std::string kSpace =
+    R"(\x{09}-\x{0d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
+const std::string kContractions = "'(?:[stmd]|re|ve|ll)";
+const std::string kSigns = " ?[^" + kSpace + R"(\p{L}\p{N}]++)";
+
+/// White space: a run of it leaves its last character to what follows it, save at the end of the text and
+/// before a character of the class `ends_text`.
+std::string spaces(const std::string& ends_text) {
+  return "[" + kSpace + "]+(?![^" + kSpace + ends_text + "])|[" + kSpace + "]++";
+}
+
 /// GPT-2's published pattern (Radford et al., 2019): English contractions, words, `numbers`, other signs,
-/// white space. A run of white space leaves its last character to what follows it, save at the end of
-/// the text and before a character of the class `ends_text`.
-std::string regex(const std::string& numbers, const std::string& ends_text) {
-  // Unicode's White_Space, spelt out: PCRE2's own \s takes U+180E too, which Unicode has dropped since.
-  const std::string space =
-      R"(\x{09}-\x{0d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-  const std::string words = R"('(?:[stmd]|re|ve|ll)| ?\p{L}++)";
-  const std::string signs = " ?[^" + space + R"(\p{L}\p{N}]++)";
-  const std::string spaces = "[" + space + "]+(?![^" + space + ends_text + "])|[" + space + "]++";
-  return words + "|" + numbers + "|" + signs + "|" + spaces;
+/// white space.
+std::string gpt2(const std::string& numbers, const std::string& ends_text) {
+  return kContractions + R"(| ?\p{L}++|)" + numbers + "|" + kSigns + "|" + spaces(ends_text);
+}
+
+/// The pattern that Llama-3 and Qwen2 publish in their tokenizer.json: contractions in either case, a word
+/// takes any one sign before it, and ends of line stay with what they end.
+std::string line_ends(const std::string& numbers) {
+  return "(?i:" + kContractions + R"()|[^\r\n\p{L}\p{N}]?\p{L}++|)" + numbers + "|" + kSigns +
+         R"([\r\n]*+|[)" + kSpace + R"(]*[\r\n]++|)" + spaces("");
 }
 
 std::string regex_of(const std::string& name) {
-  if (name == "gpt2") return regex(R"( ?\p{N}++)", "");
+  if (name == "gpt2") return gpt2(R"( ?\p{N}++)", "");
   // Digits are cut out first, and GPT-2's pattern sees what lies between two of them as a text.
-  if (name == "smollm") return regex(R"(\p{N})", R"(\p{N})");
-  fail_input("tokenizer split pattern '{}' is not supported; supported: gpt2, smollm", printable(name));
+  if (name == "smollm") return gpt2(R"(\p{N})", R"(\p{N})");
+  if (name == "llama3") return line_ends(R"(\p{N}{1,3}+)");
+  if (name == "qwen2") return line_ends(R"(\p{N})");
+  fail_input("tokenizer split pattern '{}' is not supported; supported: gpt2, smollm, llama3, qwen2",
+             printable(name));
 }
 
 std::string message_of(int code) {

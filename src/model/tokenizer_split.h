@@ -25,7 +25,7 @@ class Splitter {
     std::unique_ptr<Impl> impl_;
   };
 
-  /// `name`: "gpt2", or "smollm" (every digit is a piece of its own). Throws InputError.
+  /// `name`: "gpt2", "smollm" (every digit is a piece of its own), "llama3" or "qwen2". Throws InputError.
   explicit Splitter(const std::string& name);
   ~Splitter();
   Splitter(const Splitter&) = delete;

@@ -21,7 +21,7 @@ class BadModel(CommandCase):
         self.assert_refused(self.with_model(path), path, "no such file")
 
     def test_folder(self):
-        self.assert_refused(self.with_model(self.folder), self.folder, "not a regular file")
+        self.assert_refused(self.with_model(self.folder), self.folder, "a folder without config.json")
 
     def test_foreign(self):
         path = self.spoiled("foreign.gguf", lambda _: b"PK\3\4" + bytes(1000))

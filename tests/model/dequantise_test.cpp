@@ -14,11 +14,11 @@ namespace tide {
 namespace {
 
 /// A tensor over bytes made by hand.
-GgufTensor tensor_of(GgufType type, std::vector<std::int64_t> shape, const GgufBytes& data) {
+StoredTensor tensor_of(TensorType type, std::vector<std::int64_t> shape, const GgufBytes& data) {
   return {"w", type, std::move(shape), std::as_bytes(std::span(data.bytes))};
 }
 
-std::vector<float> rows(const GgufTensor& tensor, std::int64_t first, std::int64_t count) {
+std::vector<float> rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count) {
   std::vector<float> out(static_cast<std::size_t>(count * tensor.shape.back()));
   dequantise_rows(tensor, first, count, out.data());
   return out;
@@ -28,7 +28,7 @@ TEST(Dequantise, HalvesIncludeSubnormalsAndInfinity) {
   GgufBytes b;
   for (const std::uint16_t half : {0x3c00, 0xc000, 0x0001, 0x83ff, 0x7c00, 0xfc00, 0x8000, 0x7bff})
     b.put(half);
-  const auto out = rows(tensor_of(GgufType::f16, {8}, b), 0, 1);
+  const auto out = rows(tensor_of(TensorType::f16, {8}, b), 0, 1);
   const float infinity = std::numeric_limits<float>::infinity();
   EXPECT_EQ(out, (std::vector<float>{1, -2, 0x1p-24f, -1023 * 0x1p-24f, infinity, -infinity, -0.0f, 65504}));
   EXPECT_TRUE(std::signbit(out[6]));
@@ -37,7 +37,7 @@ TEST(Dequantise, HalvesIncludeSubnormalsAndInfinity) {
 TEST(Dequantise, EveryHalfIsExact) {
   GgufBytes b;
   for (int half = 0; half < 65536; ++half) b.put(static_cast<std::uint16_t>(half));
-  const auto out = rows(tensor_of(GgufType::f16, {65536}, b), 0, 1);
+  const auto out = rows(tensor_of(TensorType::f16, {65536}, b), 0, 1);
   for (int half = 0; half < 65536; ++half) {
     const float expected = half_to_float(static_cast<std::uint16_t>(half));
     if (std::isnan(expected)) {
@@ -51,14 +51,15 @@ TEST(Dequantise, EveryHalfIsExact) {
 TEST(Dequantise, Bfloat16IsTheUpperHalfOfAFloat) {
   GgufBytes b;
   b.put<std::uint16_t>(0x3f80).put<std::uint16_t>(0xc049).put<std::uint16_t>(0x0001);
-  EXPECT_EQ(rows(tensor_of(GgufType::bf16, {3}, b), 0, 1), (std::vector<float>{1.0f, -3.140625f, 0x1p-133f}));
+  EXPECT_EQ(rows(tensor_of(TensorType::bf16, {3}, b), 0, 1),
+            (std::vector<float>{1.0f, -3.140625f, 0x1p-133f}));
 }
 
 TEST(Dequantise, Q8MultipliesSignedBytes) {
   GgufBytes b;
   b.put(float_to_half(0.5f));
   for (int j = 0; j < 32; ++j) b.put(static_cast<std::int8_t>(j == 0 ? -128 : j == 31 ? 127 : j));
-  const auto out = rows(tensor_of(GgufType::q8_0, {32}, b), 0, 1);
+  const auto out = rows(tensor_of(TensorType::q8_0, {32}, b), 0, 1);
   EXPECT_EQ(out[0], -64.0f);
   EXPECT_EQ(out[7], 3.5f);
   EXPECT_EQ(out[31], 63.5f);
@@ -68,7 +69,7 @@ TEST(Dequantise, Q4HalvesOfAByteLieSixteenApart) {
   GgufBytes b;
   b.put(float_to_half(2.0f));
   for (int j = 0; j < 16; ++j) b.put(static_cast<std::uint8_t>((15 - j) << 4 | j));
-  const auto out = rows(tensor_of(GgufType::q4_0, {32}, b), 0, 1);
+  const auto out = rows(tensor_of(TensorType::q4_0, {32}, b), 0, 1);
   for (int j = 0; j < 16; ++j) {
     EXPECT_EQ(out[j], 2.0f * static_cast<float>(j - 8)) << j;
     EXPECT_EQ(out[j + 16], 2.0f * static_cast<float>(7 - j)) << j;
@@ -79,7 +80,7 @@ TEST(Dequantise, Q4WithMinimumAddsIt) {
   GgufBytes b;
   b.put(float_to_half(0.25f)).put(float_to_half(-1.0f));
   for (int j = 0; j < 16; ++j) b.put(static_cast<std::uint8_t>((15 - j) << 4 | j));
-  const auto out = rows(tensor_of(GgufType::q4_1, {32}, b), 0, 1);
+  const auto out = rows(tensor_of(TensorType::q4_1, {32}, b), 0, 1);
   for (int j = 0; j < 16; ++j) {
     EXPECT_EQ(out[j], 0.25f * static_cast<float>(j) - 1.0f) << j;
     EXPECT_EQ(out[j + 16], 0.25f * static_cast<float>(15 - j) - 1.0f) << j;
@@ -98,7 +99,7 @@ GgufBytes many_rows(int n_rows, int n_blocks) {
 
 TEST(Dequantise, RangeOfRowsEqualsThoseRowsOfTheWhole) {
   const auto data = many_rows(5, 3);
-  const auto tensor = tensor_of(GgufType::q4_1, {5, 96}, data);
+  const auto tensor = tensor_of(TensorType::q4_1, {5, 96}, data);
   const auto whole = rows(tensor, 0, 5);
   const auto part = rows(tensor, 2, 2);
   EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 2 * 96));
@@ -107,7 +108,7 @@ TEST(Dequantise, RangeOfRowsEqualsThoseRowsOfTheWhole) {
 
 TEST(Dequantise, ThreadsShareATensor) {
   const auto data = many_rows(64, 3);
-  const auto tensor = tensor_of(GgufType::q4_1, {64, 96}, data);
+  const auto tensor = tensor_of(TensorType::q4_1, {64, 96}, data);
   std::vector<float> out(64 * 96);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
@@ -119,7 +120,7 @@ TEST(Dequantise, ThreadsShareATensor) {
 
 TEST(DequantiseDeathTest, RowsOutsideTheTensorAbort) {
   const auto data = many_rows(2, 1);
-  const auto tensor = tensor_of(GgufType::q4_1, {2, 32}, data);
+  const auto tensor = tensor_of(TensorType::q4_1, {2, 32}, data);
   std::vector<float> out(64);
   EXPECT_DEATH(dequantise_rows(tensor, 1, 2, out.data()), "first \\+ count");
 }

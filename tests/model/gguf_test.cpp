@@ -88,7 +88,7 @@ TEST(Gguf, ReadsTensorsOutermostDimensionFirst) {
   const GgufFile gguf(file.path());
   EXPECT_THAT(gguf.tensors().at("matrix").shape, ElementsAre(2, 32));
   EXPECT_THAT(gguf.tensors().at("halves").shape, ElementsAre(2, 1, 2));
-  EXPECT_EQ(gguf.tensors().at("matrix").type, GgufType::q8_0);
+  EXPECT_EQ(gguf.tensors().at("matrix").type, TensorType::q8_0);
   std::array<float, 3> weights{};
   dequantise_rows(gguf.tensor("vector", std::array<std::int64_t, 1>{3}), 0, 1, weights.data());
   EXPECT_THAT(weights, ElementsAre(1.0f, 2.0f, 3.0f));

@@ -251,7 +251,7 @@ TEST_F(LlamaGguf, WithoutARequiredKeyIsRefusedByItsName) {
 TEST(LoadModel, RefusesWhatIsNoCheckpoint) {
   const fs::path folder = ::testing::TempDir();
   expect_input_error([&] { load_model(folder / "absent.gguf", WeightType::f32); }, "no such file");
-  expect_input_error([&] { load_model(folder, WeightType::f32); }, "not a regular file");
+  expect_input_error([&] { load_model(folder, WeightType::f32); }, "a folder without config.json");
   const fs::path foreign = folder / "foreign.gguf";
   std::ofstream(foreign) << "PK\3\4 something else";
   expect_input_error([&] { load_model(foreign, WeightType::f32); }, "byte 0: not a GGUF file");

@@ -20,9 +20,9 @@
 namespace {
 
 using tide::GgufFile;
-using tide::GgufTensor;
+using tide::StoredTensor;
 
-std::int64_t row_count(const GgufTensor& tensor) { return tensor.element_count() / tensor.shape.back(); }
+std::int64_t row_count(const StoredTensor& tensor) { return tensor.element_count() / tensor.shape.back(); }
 
 void list(const GgufFile& file) {
   for (const auto& [name, tensor] : file.tensors()) {
@@ -35,7 +35,7 @@ void dump(const GgufFile& file) {
   std::string name;
   std::vector<float> weights;
   while (std::getline(std::cin, name)) {
-    const GgufTensor& tensor = file.tensors().at(name);
+    const StoredTensor& tensor = file.tensors().at(name);
     weights.resize(static_cast<std::size_t>(tensor.element_count()));
     dequantise_rows(tensor, 0, row_count(tensor), weights.data());
     std::fwrite(weights.data(), sizeof(float), weights.size(), stdout);

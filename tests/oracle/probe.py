@@ -9,21 +9,21 @@ import tempfile
 import numpy as np
 
 
-def probe(command, *arguments, stdin=b""):
-    """Stdout of one call; the model's path goes after the command's name."""
-    call = [os.environ["TIDEGAUGE_PROBE"], command, os.environ["TIDEGAUGE_TEST_MODEL"], *arguments]
+def probe(command, *arguments, stdin=b"", model=None):
+    """Stdout of one call; the path of the model, the default one's unless given, goes after the command's name."""
+    call = [os.environ["TIDEGAUGE_PROBE"], command, model or os.environ["TIDEGAUGE_TEST_MODEL"], *arguments]
     return subprocess.run(call, input=stdin, stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
 class Teacher:
     """Logits and attention of `ids`, teacher-forced after a prefill of the first `prompt_len` ids."""
 
-    def __init__(self, dtype, ids, prompt_len, maps=False, prefill_rows=(), chunk=512):
+    def __init__(self, dtype, ids, prompt_len, maps=False, prefill_rows=(), chunk=512, model=None):
         self.n_positions, self.prompt_len = len(ids), prompt_len
         self.prefill_rows, self.chunk = list(prefill_rows), chunk
         self.folder = tempfile.TemporaryDirectory(prefix="tidegauge_oracle_")
         plan = {"ids": ids, "prompt_len": prompt_len, "chunk": chunk, "maps": maps, "prefill_rows": self.prefill_rows}
-        probe("teacher", dtype, self.folder.name, stdin=json.dumps(plan).encode())
+        probe("teacher", dtype, self.folder.name, stdin=json.dumps(plan).encode(), model=model)
 
     def _read(self, name):
         return np.memmap(pathlib.Path(self.folder.name) / name, dtype="<f4", mode="r")

@@ -61,6 +61,13 @@ std::string answer(const Tokenizer& tokenizer, const std::string& request) {
   return fmt::format("{}", fmt::join(tokenizer.encode(from_hex(rest), verb == "special"), " "));
 }
 
+/// Of a GGUF file or a Hugging Face folder.
+Tokenizer load_tokenizer(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return Tokenizer(read_tokenizer(tide::GgufFile(path)));
+  const auto config = nlohmann::json::parse(tide::read_text(path / "config.json"));
+  return Tokenizer(tide::read_hf_tokenizer(path, config.at("vocab_size").get<int>()));
+}
+
 void time_encode(const Tokenizer& tokenizer, const std::string& path) {
   const std::string text = tide::read_text(path);
   double best_s = 1e9;
@@ -81,7 +88,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const Tokenizer tokenizer(read_tokenizer(tide::GgufFile(argv[1])));
+    const Tokenizer tokenizer = load_tokenizer(argv[1]);
     if (argc == 4) {
       time_encode(tokenizer, argv[3]);
       return 0;

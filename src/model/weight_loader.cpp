@@ -1,4 +1,4 @@
-#include "model/gguf_weights.h"
+#include "model/weight_loader.h"
 
 #include <ATen/ops/empty.h>
 
@@ -9,19 +9,22 @@
 #include <thread>
 
 #include "base/error.h"
-#include "model/gguf_types.h"
+#include "base/file.h"
 #include "model/printable.h"
 
 namespace tide {
 
 namespace {
 
-constexpr std::int64_t kRowsATask = 512;
+constexpr std::int64_t kWeightsATask = std::int64_t{1} << 20;
 
-std::size_t memory_for(const GgufFile& file) {
+std::int64_t rows_a_task(std::int64_t columns) { return std::max(std::int64_t{1}, kWeightsATask / columns); }
+
+std::size_t memory_for(const TensorSource& source) {
   std::size_t bytes = 0;
-  for (const auto& [name, tensor] : file.tensors()) {
-    const std::int64_t columns = tensor.shape.back();
+  for (const auto& [name, tensor] : source.tensors()) {
+    const std::int64_t columns = tensor.shape.empty() ? 0 : tensor.shape.back();
+    if (columns == 0) continue;  // of no matrix
     bytes += WeightMemory::bytes_at_most(tensor.element_count() / columns, columns);
   }
   return bytes;
@@ -33,69 +36,71 @@ std::int64_t destination_row(std::int64_t row, std::int64_t head_dim) {
   return row - in_head + (in_head % 2) * (head_dim / 2) + in_head / 2;
 }
 
-/// The blocks of one row of a Q8_0 tensor.
-const std::byte* q8_0_row(const GgufTensor& tensor, std::int64_t row) {
-  const GgufLayout& layout = *gguf_layout(static_cast<std::uint32_t>(GgufType::q8_0));
-  return tensor.bytes.data() + row * (tensor.shape.back() / layout.block_elements * layout.block_bytes);
+/// Where rows [first, first + count) lie.
+std::span<const std::byte> row_bytes(const StoredTensor& tensor, std::int64_t first, std::int64_t count) {
+  const auto a_row =
+      tensor.bytes.size() / static_cast<std::size_t>(tensor.element_count() / tensor.shape.back());
+  return tensor.bytes.subspan(static_cast<std::size_t>(first) * a_row,
+                              static_cast<std::size_t>(count) * a_row);
 }
 
 }  // namespace
 
-GgufWeights::GgufWeights(const GgufFile& file, WeightType type)
-    : file_(file), type_(type), memory_(memory_for(file)) {}
+WeightLoader::WeightLoader(const TensorSource& source, WeightType type)
+    : source_(source), type_(type), memory_(memory_for(source)) {}
 
 template <std::size_t N>
-const GgufTensor& GgufWeights::tensor(const std::string& name, const std::array<std::int64_t, N>& shape) {
+const StoredTensor& WeightLoader::tensor(const std::string& name, const std::array<std::int64_t, N>& shape) {
   used_.insert(name);
-  return file_.tensor(name, shape);
+  return source_.tensor(name, shape);
 }
 
-Matrix GgufWeights::stacked(const std::vector<GgufPart>& parts, std::int64_t columns) {
+Matrix WeightLoader::stacked(const std::vector<WeightPart>& parts, std::int64_t columns) {
   // Shapes are checked before anything is taken: a forged size must not ask for terabytes.
   std::int64_t rows = 0;
-  for (const GgufPart& part : parts) {
+  for (const WeightPart& part : parts) {
     tensor(part.name, std::array{part.rows, columns});
     if (type_ == WeightType::q8_0 && columns % kernels::kQ8Block != 0) {
       fail_input(
           "{}: tensor {} has rows of {} weights; dtype q8_0 needs a multiple of {}, bf16 and fp32 do not",
-          file_.path().string(), printable(part.name), columns, kernels::kQ8Block);
+          source_.path().string(), printable(part.name), columns, kernels::kQ8Block);
     }
     rows += part.rows;
   }
   Matrix to = memory_.matrix(type_, rows, columns);
   std::int64_t to_first = 0;
-  for (const GgufPart& part : parts) {
-    const GgufTensor& from = file_.tensors().at(part.name);
-    for (std::int64_t row = 0; row < part.rows; row += kRowsATask) {
-      copies_.push_back(
-          {&from, row, std::min(kRowsATask, part.rows - row), part.permuted_head_dim, to, to_first});
+  for (const WeightPart& part : parts) {
+    const StoredTensor& from = source_.tensors().at(part.name);
+    const std::int64_t step = rows_a_task(columns);
+    for (std::int64_t row = 0; row < part.rows; row += step) {
+      copies_.push_back({&from, row, std::min(step, part.rows - row), part.permuted_head_dim, to, to_first});
     }
     to_first += part.rows;
   }
   return to;
 }
 
-Matrix GgufWeights::whole(const std::string& name, std::int64_t rows, std::int64_t columns) {
+Matrix WeightLoader::whole(const std::string& name, std::int64_t rows, std::int64_t columns) {
   return stacked({{name, rows}}, columns);
 }
 
-at::Tensor GgufWeights::vector(const std::string& name, std::int64_t size) {
-  const GgufTensor& from = tensor(name, std::array{size});
+at::Tensor WeightLoader::vector(const std::string& name, std::int64_t size) {
+  const StoredTensor& from = tensor(name, std::array{size});
   at::Tensor to = at::empty({size}, at::kFloat);
   dequantise_rows(from, 0, 1, to.data_ptr<float>());
   return to;
 }
 
-void GgufWeights::refuse_unused() const {
-  for (const auto& [name, tensor] : file_.tensors()) {
+void WeightLoader::refuse_unused() const {
+  for (const auto& [name, tensor] : source_.tensors()) {
     if (!used_.contains(name)) {
-      fail_input("{}: tensor {} has no place in the supported llama architecture", file_.path().string(),
+      fail_input("{}: tensor {} has no place in the supported llama architecture", source_.path().string(),
                  printable(name));
     }
   }
 }
 
-void GgufWeights::run() {
+void WeightLoader::run() {
   std::atomic<std::size_t> next = 0;
   std::exception_ptr failure;
   std::mutex failure_mutex;
@@ -114,9 +119,9 @@ void GgufWeights::run() {
   if (failure) std::rethrow_exception(failure);
 }
 
-void GgufWeights::run_copy(const Copy& copy) const {
-  const GgufTensor& from = *copy.from;
-  const bool as_it_is = type_ == WeightType::q8_0 && from.type == GgufType::q8_0;
+void WeightLoader::run_copy(const Copy& copy) const {
+  const StoredTensor& from = *copy.from;
+  const bool as_it_is = type_ == WeightType::q8_0 && from.type == TensorType::q8_0;
   const std::int64_t columns = from.shape.back();
   std::vector<float> rows(as_it_is ? 0 : static_cast<std::size_t>(copy.count * columns));
   if (!as_it_is) dequantise_rows(from, copy.first, copy.count, rows.data());
@@ -125,12 +130,13 @@ void GgufWeights::run_copy(const Copy& copy) const {
     const std::int64_t row = copy.first + i;
     const std::int64_t to_row = copy.to_first + destination_row(row, copy.permuted_head_dim);
     if (as_it_is) {
-      to.store_q8_0_blocks(to_row, q8_0_row(from, row));
+      to.store_q8_0_blocks(to_row, row_bytes(from, row, 1).data());
     } else if (!to.store_row(to_row, rows.data() + i * columns)) {
       fail_input("{}: tensor {}, row {}: a weight is not finite, or too large for dtype q8_0",
-                 file_.path().string(), printable(from.name), row);
+                 source_.path().string(), printable(from.name), row);
     }
   }
+  drop_pages(row_bytes(from, copy.first, copy.count));
 }
 
 }  // namespace tide

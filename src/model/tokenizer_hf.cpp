@@ -1,0 +1,189 @@
+// The tokenizer of a Hugging Face folder.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "model/json_file.h"
+#include "model/printable.h"
+#include "model/tokenizer.h"
+#include "model/tokenizer_bytes.h"
+#include "model/tokenizer_hf_pipeline.h"
+
+namespace tide {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// Tokens by id, ids without one left empty.
+class TokenTable {
+ public:
+  TokenTable(TokenizerData& data, std::string source, std::size_t size)
+      : data_(data), source_(std::move(source)) {
+    data_.tokens.resize(size);
+    data_.is_special.resize(size);
+  }
+
+  /// A token may be given twice with the same id: in the vocabulary, and as an added one.
+  void add(const std::string& token, const json& id_value, bool is_special) {
+    const std::size_t id = checked(token, id_value);
+    std::string& place = data_.tokens[id];
+    if (!place.empty() && place != token) {
+      fail_input("{}: token '{}': its id {} is that of '{}'", source_, printable(token), id,
+                 printable(place));
+    }
+    place = token;
+    data_.is_special[id] = is_special;
+  }
+
+ private:
+  std::size_t checked(const std::string& token, const json& id) const {
+    if (token.empty()) fail_input("{}: a token without text", source_);
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= data_.tokens.size()) {
+      fail_input("{}: token '{}': id {}, expected 0 to vocab_size - 1 = {}", source_, printable(token),
+                 printable(id.dump()), data_.tokens.size() - 1);
+    }
+    return id.get<std::size_t>();
+  }
+
+  TokenizerData& data_;
+  std::string source_;
+};
+
+void refuse_unsupported(const JsonFields& model) {
+  if (model.text("type") != "BPE") model.fail("type", "'BPE' (byte-level)");
+  if (model.boolean("byte_fallback", false)) model.fail("byte_fallback", "false");
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (model.has(key) && model.value(key) != "") model.fail(key, "none");
+  }
+  if (model.has("dropout") && model.value("dropout") != 0.0) model.fail("dropout", "none");
+}
+
+/// An unknown token stands for bytes without a token: supported where there are none.
+void check_unknown_token(const JsonFields& model) {
+  if (!model.has("unk_token")) return;
+  for (int byte = 0; byte < 256; ++byte) {
+    if (!model.value("vocab").contains(alphabet_character(static_cast<std::uint8_t>(byte)))) {
+      model.fail("unk_token", fmt::format("none, as the vocabulary has no token for byte {}", byte));
+    }
+  }
+}
+
+void read_vocabulary(const JsonFields& model, TokenTable& table) {
+  const JsonFields vocabulary = model.object("vocab");
+  for (const auto& [token, id] : vocabulary.members().items()) table.add(token, id, false);
+}
+
+/// "left right", or ["left", "right"] as newer files have it.
+std::vector<std::string> read_merges(const JsonFields& model) {
+  std::vector<std::string> merges;
+  for (const json& merge : model.array("merges")) {
+    if (merge.is_string()) {
+      merges.push_back(merge.get<std::string>());
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+    } else {
+      fail_input("{}: merge {} is {}, expected \"left right\" or [\"left\", \"right\"]", model.source(),
+                 merges.size(), printable(merge.dump()));
+    }
+  }
+  return merges;
+}
+
+void read_added_tokens(const JsonFields& tokenizer, TokenTable& table) {
+  if (!tokenizer.has("added_tokens")) return;
+  for (const json& entry : tokenizer.array("added_tokens")) {
+    const JsonFields token(tokenizer.source() + ": added_tokens", entry);
+    const std::string& content = token.text("content");
+    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
+      if (token.boolean(key, false)) {
+        fail_input("{}: token '{}': {} is true, supported is false", token.source(), printable(content), key);
+      }
+    }
+    table.add(content, token.value("id"), true);
+  }
+}
+
+/// The members of an optional file; of an empty object where there is none.
+JsonFields optional_file(const fs::path& file) {
+  return fs::exists(file) ? JsonFields(file) : JsonFields(file.string(), json::object());
+}
+
+/// The id of a token by its text; -1: none.
+std::int32_t id_of(const TokenizerData& data, const std::string& token) {
+  const auto found = std::find(data.tokens.begin(), data.tokens.end(), token);
+  return found == data.tokens.end() || token.empty() ? -1
+                                                     : static_cast<std::int32_t>(found - data.tokens.begin());
+}
+
+/// The token that tokenizer_config.json names: its text, or an object that holds it; -1: none.
+std::int32_t named_token(const JsonFields& config, const std::string& key, const TokenizerData& data) {
+  if (!config.has(key)) return -1;
+  return id_of(data, config.value(key).is_object() ? config.object(key).text("content") : config.text(key));
+}
+
+/// The first of `files` that has bos_token_id or eos_token_id, a number or a list of them, decides. Of a
+/// list: `named` if it is there, else the first. In no file: `named`.
+std::int32_t token_id(const std::vector<JsonFields>& files, const std::string& key, std::int32_t named,
+                      std::size_t vocab_size) {
+  for (const JsonFields& file : files) {
+    if (!file.has(key)) continue;
+    const json ids = file.value(key).is_array() ? file.value(key) : json::array({file.value(key)});
+    for (const json& id : ids) {
+      if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= vocab_size) {
+        file.fail(key, fmt::format("ids of 0 to {}", vocab_size - 1));
+      }
+    }
+    if (ids.empty()) continue;
+    return std::find(ids.begin(), ids.end(), named) != ids.end() ? named : ids.front().get<std::int32_t>();
+  }
+  return named;
+}
+
+/// chat_template.jinja, or chat_template of tokenizer_config.json: a text, or named ones of which one is
+/// "default".
+std::string chat_template_of(const fs::path& folder, const JsonFields& config) {
+  if (fs::exists(folder / "chat_template.jinja")) return read_text(folder / "chat_template.jinja");
+  if (!config.has("chat_template")) return "";
+  if (!config.value("chat_template").is_array()) return config.text("chat_template");
+  for (const json& entry : config.array("chat_template")) {
+    const JsonFields named(config.source() + ": chat_template", entry);
+    if (named.text("name") == "default") return named.text("template");
+  }
+  return "";
+}
+
+}  // namespace
+
+TokenizerData read_hf_tokenizer(const fs::path& folder, int vocab_size) {
+  const JsonFields tokenizer(folder / "tokenizer.json");
+  const JsonFields model = tokenizer.object("model");
+  refuse_unsupported(model);
+  TokenizerData data;
+  data.split = split_of_pre_tokenizer(tokenizer);
+  data.nfc = normalises_to_nfc(tokenizer);
+  data.ignore_merges = model.boolean("ignore_merges", false);
+  TokenTable table(data, tokenizer.source(), static_cast<std::size_t>(vocab_size));
+  read_vocabulary(model, table);
+  check_unknown_token(model);
+  data.merges = read_merges(model);
+  read_added_tokens(tokenizer, table);
+
+  const JsonFields config = optional_file(folder / "tokenizer_config.json");
+  const std::vector<JsonFields> files = {optional_file(folder / "generation_config.json"),
+                                         optional_file(folder / "config.json")};
+  data.eos_id = token_id(files, "eos_token_id", named_token(config, "eos_token", data), data.tokens.size());
+  data.bos_id = token_id(files, "bos_token_id", named_token(config, "bos_token", data), data.tokens.size());
+  if (const auto first = leading_token(tokenizer)) {
+    if (*first >= vocab_size) tokenizer.fail("post_processor", fmt::format("an id below {}", vocab_size));
+    data.bos_id = static_cast<std::int32_t>(*first);
+    data.add_bos = true;
+  }
+  data.chat_template = chat_template_of(folder, config);
+  return data;
+}
+
+}  // namespace tide
