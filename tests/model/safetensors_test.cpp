@@ -56,6 +56,13 @@ TEST_P(SafetensorsRefuses, ByName) { EXPECT_THAT(refusal(GetParam().bytes), HasS
 
 const std::string kSound = entry("F32", "[2,2]", "[0,16]");
 
+/// A sound file but for a header of one byte more than a multiple of 8.
+std::string misaligned() {
+  std::string header = R"({"w":)" + kSound + "}";
+  header.resize((header.size() + 7) / 8 * 8 + 1, ' ');
+  return safetensors_bytes(header, std::string(16, '\0'), header.size());
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Header, SafetensorsRefuses,
     ::testing::Values(
@@ -129,8 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"TrailingBytes", with_two("[0,8]", "[8,16]", 17),
                 "1 bytes behind tensor b belong to no tensor"},
         Refused{"DataWithoutTensors", safetensors_bytes("{}", "1234"), "4 bytes behind the header"},
-        Refused{"MisalignedData", safetensors_bytes(R"({"w":)" + kSound + "} ", std::string(16, '\0'), 61),
-                "tensor w: its data begin at byte 69, not aligned to the 4 bytes of F32"}),
+        Refused{"MisalignedData", misaligned(), "not aligned to the 4 bytes of F32"}),
     [](const auto& test) { return test.param.name; });
 
 /// "single" F32 [2, 3], "half" F16 [2], "brain" BF16 [2], an empty one and a scalar.
