@@ -94,7 +94,8 @@ template <typename T, std::size_t kRows, std::size_t kPanels>
 HWY_NOINLINE void tile(const Cut& cut, std::size_t row, std::size_t panel) {
   constexpr std::size_t kInWord = 4 / sizeof(typename T::Raw), kVectors = kPanels * kPanelVectors;
   const F d;
-  const auto n_in = static_cast<std::size_t>(cut.args.n_in), n_rows = static_cast<std::size_t>(cut.args.n_rows);
+  const auto n_in = static_cast<std::size_t>(cut.args.n_in),
+             n_rows = static_cast<std::size_t>(cut.args.n_rows);
   const std::size_t pitch = (n_in + kInWord - 1) / kInWord * kOuts;
   const float* words = static_cast<const float*>(cut.args.weight) + panel * pitch;
   const float* x = cut.args.x + row * n_in;
@@ -137,7 +138,8 @@ HWY_NOINLINE void tile(const Cut& cut, std::size_t row, std::size_t panel) {
   HWY_ALIGN float sums[kRows * kVectors * kLanes];
   unrolled<kRows * kVectors>([&](auto k) TIDE_INLINE_LAMBDA { hn::Store(acc[k], d, sums + k * kLanes); });
   for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t p = 0; p < kPanels; ++p) finish(cut.args, row + r, panel + p, sums + (r * kPanels + p) * kOuts);
+    for (std::size_t p = 0; p < kPanels; ++p)
+      finish(cut.args, row + r, panel + p, sums + (r * kPanels + p) * kOuts);
   }
 }
 
@@ -201,7 +203,8 @@ void linear(const Linear& args, ThreadPool& pool) {
   if (args.n_rows == 0) return;
   const std::int64_t panels = panels_of(args), panel_bytes = panels_bytes(args.n_in, kPanelOuts, args.dtype);
   const std::int64_t share = (panels + 2 * pool.n_threads() - 1) / (2 * pool.n_threads());
-  const std::int64_t task = std::max<std::int64_t>(1, std::min(kTaskBytes / std::max<std::int64_t>(1, panel_bytes), share));
+  const std::int64_t task =
+      std::max<std::int64_t>(1, std::min(kTaskBytes / std::max<std::int64_t>(1, panel_bytes), share));
   pool.run((panels + task - 1) / task, [&](std::int64_t t) {
     HWY_DYNAMIC_DISPATCH(multiply)
     (args, static_cast<std::size_t>(t * task), static_cast<std::size_t>(std::min(panels, (t + 1) * task)));

@@ -4,12 +4,13 @@
 
 #include "kernels/top_k.h"
 
+#include <hwy/contrib/sort/vqsort.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <hwy/contrib/sort/vqsort.h>
 #include <limits>
 
 #include "kernels/cpu/scratch.h"
@@ -195,9 +196,7 @@ float guess_threshold(const float* value, std::size_t n, std::size_t k) {
 }
 
 /// Ascends as (key falls, index rises).
-std::uint64_t packed(std::uint32_t key, std::uint32_t index) {
-  return (std::uint64_t{~key} << 32) | index;
-}
+std::uint64_t packed(std::uint32_t key, std::uint32_t index) { return (std::uint64_t{~key} << 32) | index; }
 
 /// Where every value that may be among the k largest stands, ascending; 0: not found out.
 std::size_t narrow_down(const float* value, std::size_t n, std::size_t k, std::uint32_t* index) {

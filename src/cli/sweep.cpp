@@ -114,7 +114,8 @@ void open_folder(const Options& options, const std::string& config_toml, const D
   const bool resumes = std::filesystem::exists(config) && read_text(config) == config_toml;
   if (options.force && !resumes) remove_old_run(options.out);
   prepare_output_folder(options.out, config_toml, options.force);
-  write_text_atomically(options.out / "machine.json", machine_facts(decoder.n_threads(), decoder.cpus()).dump(2) + "\n");
+  write_text_atomically(options.out / "machine.json",
+                        machine_facts(decoder.n_threads(), decoder.cpus()).dump(2) + "\n");
 }
 
 void measure_latency_once(Decoder& decoder, const SweepPlan& plan, const std::filesystem::path& out) {

@@ -17,7 +17,7 @@ namespace tide {
 
 struct DecoderOptions {
   kernels::DType kv_dtype = kernels::DType::bf16;
-  int n_threads = 0;      ///< 0: one a core (base/cpus.h)
+  int n_threads = 0;           ///< 0: one a core (base/cpus.h)
   std::vector<int> cpus = {};  ///< thread i > 0 stays on cpus[i]; empty: wherever the system puts it
   /// Positions a sequence may have; 0: the model's. More than the model was trained for gives sound
   /// latencies and meaningless text.

@@ -28,8 +28,8 @@ class UsableCores : public ::testing::Test {
 
   void TearDown() override { std::filesystem::remove_all(root_); }
 
-  std::filesystem::path root_ = std::filesystem::path(::testing::TempDir()) /
-                                ("cpus_test_" + std::to_string(::getpid()));
+  std::filesystem::path root_ =
+      std::filesystem::path(::testing::TempDir()) / ("cpus_test_" + std::to_string(::getpid()));
   std::vector<int> allowed_ = usable_cores("/nowhere");  // without topology every processor is a core
 };
 
@@ -43,7 +43,8 @@ TEST_F(UsableCores, AreProcessorsThatTheProcessMayUse) {
 
 TEST_F(UsableCores, LeaveOutTheSecondThreadOfACore) {
   if (allowed_.size() < 2) GTEST_SKIP() << "one processor";
-  for (const int cpu : allowed_) siblings(cpu, std::to_string(allowed_[0]) + "-" + std::to_string(allowed_.back()));
+  for (const int cpu : allowed_)
+    siblings(cpu, std::to_string(allowed_[0]) + "-" + std::to_string(allowed_.back()));
   EXPECT_THAT(usable_cores(root_), ElementsAre(allowed_[0]));
 }
 

@@ -20,7 +20,8 @@ std::vector<std::uint8_t> in_panels(const std::vector<float>& weight, std::int64
   std::vector<std::uint8_t> panels(static_cast<std::size_t>(panels_bytes(n_in, n_out, dtype)));
   for (std::int64_t o = 0; o < n_out; o += kPanelOuts) {
     pack_rows({rows.data() + o * n_in * static_cast<std::int64_t>(size_of(dtype)),
-               panels.data() + panels_bytes(n_in, o, dtype), 0, std::min(kPanelOuts, n_out - o), n_in, dtype});
+               panels.data() + panels_bytes(n_in, o, dtype), 0, std::min(kPanelOuts, n_out - o), n_in,
+               dtype});
   }
   return panels;
 }

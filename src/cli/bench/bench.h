@@ -24,7 +24,7 @@ struct BenchOptions {
   bool latency_only = false;        ///< lengths past the model's positions are allowed
   std::filesystem::path scratch;    ///< where recordings are written and removed; empty: here
   std::filesystem::path out;        ///< JSON; a figure is written beside it; empty: neither
-  bool force = false;  ///< replace `out`
+  bool force = false;               ///< replace `out`
   bool json = false;
 };
 
