@@ -52,7 +52,7 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02d}", whole / 60, whole % 60);
 }
 
-/// With few threads the system's own choice is as good, and leaves the recorder's threads room.
+/// By itself, few threads are not pinned: on a small machine they share their cores with the recorder's.
 void place_threads(const ModelOptions& options, DecoderOptions& decoder) {
   const std::vector<int> cores = usable_cores();
   const auto n_cores = static_cast<int>(cores.size());

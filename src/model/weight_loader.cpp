@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/cpus.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "model/printable.h"
@@ -113,7 +114,7 @@ void WeightLoader::run() {
     }
   };
   std::vector<std::jthread> threads;
-  for (unsigned i = 1; i < std::max(1u, std::thread::hardware_concurrency()); ++i) threads.emplace_back(work);
+  for (std::size_t i = 1, n = usable_cores().size(); i < n; ++i) threads.emplace_back(work);
   work();
   threads.clear();
   if (failure) std::rethrow_exception(failure);

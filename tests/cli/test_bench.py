@@ -88,6 +88,13 @@ class Everywhere(BenchCase):
         process = self.bench("decode", "--length", 40, "--out", self.folder / "nowhere" / "x.json")
         self.assert_refused(process, "--out", "nowhere", "folder is not there")
 
+    def test_threads_are_pinned_on_request_alone(self):
+        arguments = ("decode", "--length", 40, "--steps", 2)
+        self.assertEqual(self.result(*arguments)["machine"]["threads_pinned_to"], [])
+        self.assertTrue(self.result(*arguments, "--pin", "yes")["machine"]["threads_pinned_to"])
+        process = tidegauge("bench", *arguments, "--threads", 4096, "--pin", "yes")
+        self.assert_refused(process, "--pin yes: 4096 threads, but")
+
     def test_out_that_exists_is_replaced_by_force_alone(self):
         out = self.folder / "there.json"
         out.write_text("before")

@@ -1,6 +1,7 @@
 #include "kernels/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
@@ -44,6 +45,24 @@ TEST(ThreadPool, WakesWorkersThatHaveGoneToSleep) {
     });
     EXPECT_EQ(arrived, 2);
   }
+}
+
+TEST(ThreadPool, KeepsAWorkerOnItsProcessorAndLeavesTheCaller) {
+  cpu_set_t allowed, of_thread[2];
+  ASSERT_EQ(::sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+  int last = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(last, &allowed)) --last;
+  ThreadPool pool(2, std::vector<int>{last, last});
+  std::atomic<int> arrived{0};
+  const auto caller = std::this_thread::get_id();
+  pool.run(2, [&](std::int64_t) {
+    ::sched_getaffinity(0, sizeof(cpu_set_t), &of_thread[std::this_thread::get_id() == caller ? 0 : 1]);
+    ++arrived;
+    while (arrived < 2) std::this_thread::yield();  // so that each thread has a task
+  });
+  EXPECT_TRUE(CPU_EQUAL(&of_thread[0], &allowed));
+  EXPECT_EQ(CPU_COUNT(&of_thread[1]), 1);
+  EXPECT_TRUE(CPU_ISSET(last, &of_thread[1]));
 }
 
 TEST(ThreadPool, RethrowsATaskExceptionAfterTheOthersRan) {

@@ -12,6 +12,7 @@
 #include "base/float16.h"
 #include "model/model.h"
 #include "model/weights.h"
+#include "tests/support/checkpoint_checks.h"
 #include "tests/support/decode_helpers.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/gguf_writer.h"
@@ -43,16 +44,9 @@ class LlamaGguf : public ::testing::Test {
 TEST_F(LlamaGguf, HasTheConfigurationOfItsMetadata) {
   file_.metadata["llama.rope.freq_base"] = 50000.0f;
   const auto model = load();
-  const ModelConfig &read = model->config(), expected = tiny_config();
+  const ModelConfig& read = model->config();
   EXPECT_EQ(read.name, "tiny");
-  EXPECT_EQ(read.n_layers, expected.n_layers);
-  EXPECT_EQ(read.n_heads, expected.n_heads);
-  EXPECT_EQ(read.n_kv_heads, expected.n_kv_heads);
-  EXPECT_EQ(read.head_dim, expected.head_dim);
-  EXPECT_EQ(read.hidden_size, expected.hidden_size);
-  EXPECT_EQ(read.ffn_size, expected.ffn_size);
-  EXPECT_EQ(read.vocab_size, expected.vocab_size);
-  EXPECT_EQ(read.max_positions, expected.max_positions);
+  expect_tiny_sizes(read);
   EXPECT_EQ(read.rope_theta, 50000.0);
   EXPECT_EQ(read.rms_epsilon, 1e-5f);
   EXPECT_EQ(model->sha256().size(), 64u);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "tests/model/gguf_builder.h"
 #include "tests/model/safetensors_builder.h"
+#include "tests/support/checkpoint_checks.h"
 
 namespace tide {
 namespace {
@@ -177,18 +178,7 @@ TEST(Safetensors, EveryTruncationIsRefused) {
   }
 }
 
-TEST(Safetensors, NoSingleChangedByteCrashesIt) {
-  const std::string whole = sound_file();
-  int refused = 0;
-  for (std::size_t i = 0; i < whole.size(); ++i) {
-    for (const char mask : {'\x01', '\x80', '\xff'}) {
-      std::string changed = whole;
-      changed[i] = static_cast<char>(changed[i] ^ mask);
-      refused += refusal(changed).empty() ? 0 : 1;
-    }
-  }
-  EXPECT_GT(refused, 500);
-}
+TEST(Safetensors, NoSingleChangedByteCrashesIt) { EXPECT_GT(refused_changes(sound_file(), refusal), 500); }
 
 TEST(Safetensors, RefusesDeepNesting) {
   const std::size_t depth = 200'000;

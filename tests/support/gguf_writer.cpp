@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/model/gguf_builder.h"
+#include "tests/support/checkpoint_checks.h"
 #include "tests/support/tiny_model.h"
 
 namespace tide::testing {
@@ -88,12 +89,8 @@ GgufWriter tiny_gguf(std::uint64_t seed) {
                    {"llama.attention.layer_norm_rms_epsilon", 1e-5f}};
   add_tokenizer(file);
   std::mt19937_64 random(seed);
-  std::normal_distribution<float> normal(0, 0.1f);
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
-    std::int64_t size = 1;
-    for (const std::int64_t n : shape) size *= n;
-    std::vector<float> data(static_cast<std::size_t>(size));
-    for (float& value : data) value = normal(random);
+    std::vector<float> data = drawn_weights(random, shape);
     file.tensors[name] = {std::move(shape), std::move(data), {}};
   };
   const std::int64_t hidden = config.hidden_size, ffn = config.ffn_size;

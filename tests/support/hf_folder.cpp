@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/model/safetensors_builder.h"
+#include "tests/support/checkpoint_checks.h"
 #include "tests/support/tiny_model.h"
 
 namespace tide::testing {
@@ -86,12 +87,8 @@ HfFolder tiny_hf(std::uint64_t seed) {
                    {"eos_token_id", 299}};
   folder.tokenizer = tokenizer_json(tiny_tokenizer_data());
   std::mt19937_64 random(seed);
-  std::normal_distribution<float> normal(0, 0.1f);
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
-    std::int64_t size = 1;
-    for (const std::int64_t n : shape) size *= n;
-    std::vector<float> data(static_cast<std::size_t>(size));
-    for (float& value : data) value = normal(random);
+    std::vector<float> data = drawn_weights(random, shape);
     folder.tensors[name] = {std::move(shape), std::move(data)};
   };
   const std::int64_t hidden = config.hidden_size, ffn = config.ffn_size;

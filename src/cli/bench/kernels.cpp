@@ -83,7 +83,7 @@ void bench_kernels(const BenchOptions& options) {
   const Rounds rounds = run_rounds(contenders, options.rounds.value_or(7), memory);
   if (!rounds.any()) return;
 
-  auto result = result_head(options, bench.pool.n_threads(), rounds, "a call");
+  auto result = result_head(options, machine_facts(bench.pool.n_threads()), rounds, "a call");
   for (std::size_t i = 0; i < cases.size(); ++i) result["rows"].push_back(row_of_case(cases, i, rounds));
   publish_result(options, result);
 }

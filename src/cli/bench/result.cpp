@@ -94,7 +94,7 @@ void write_figure(const std::filesystem::path& out, const nlohmann::json& result
 
 }  // namespace
 
-nlohmann::json result_head(const BenchOptions& options, int n_threads, const Rounds& rounds,
+nlohmann::json result_head(const BenchOptions& options, nlohmann::json machine, const Rounds& rounds,
                            const std::string& unit) {
   nlohmann::json read = spread(rounds.read_gb_per_s);
   read["samples"] = rounds.read_gb_per_s;
@@ -107,14 +107,14 @@ nlohmann::json result_head(const BenchOptions& options, int n_threads, const Rou
           {"command", command_line()},
           {"read_gb_per_s", read},
           {"quiet", {{"load_average_before", rounds.load_before}, {"steal_share", rounds.steal_share}}},
-          {"machine", machine_facts(n_threads)},
+          {"machine", std::move(machine)},
           {"rows", nlohmann::json::array()}};
 }
 
 nlohmann::json result_head(const BenchOptions& options, const Session& session, const Rounds& rounds,
                            const std::string& unit) {
-  auto head = result_head(options, session.decoder->n_threads(), rounds, unit);
-  head["machine"] = machine_facts(session.decoder->n_threads(), session.decoder->cpus());
+  const Decoder& decoder = *session.decoder;
+  auto head = result_head(options, machine_facts(decoder.n_threads(), decoder.cpus()), rounds, unit);
   head["model"] = session.model->config().name;
   head["dtype"] = options.model.dtype;
   head["kv_dtype"] = options.model.kv_dtype;

@@ -11,7 +11,7 @@ namespace tide::cli {
 
 /// The object without its rows: format, what, unit (of rows' `*_ms`), the command, the machine and how
 /// quiet it was. `rows` is an empty array.
-nlohmann::json result_head(const BenchOptions& options, int n_threads, const Rounds& rounds,
+nlohmann::json result_head(const BenchOptions& options, nlohmann::json machine, const Rounds& rounds,
                            const std::string& unit);
 /// The same with model and data types.
 nlohmann::json result_head(const BenchOptions& options, const Session& session, const Rounds& rounds,
