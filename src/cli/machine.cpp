@@ -50,12 +50,16 @@ std::string scheduling() {
 }  // namespace
 
 nlohmann::json machine_facts(int n_threads, std::span<const int> cpus) {
+  nlohmann::json pinned = nlohmann::json::array();  // thread 0 is the caller, which stays free
+  for (std::size_t i = 0; i < cpus.size() && i < static_cast<std::size_t>(n_threads); ++i) {
+    pinned.push_back(i == 0 ? nlohmann::json() : nlohmann::json(cpus[i]));
+  }
   utsname system{};
   ::uname(&system);
   return {{"cpu", proc_value("/proc/cpuinfo", "model name")},
           {"cores", std::thread::hardware_concurrency()},
           {"threads", n_threads},
-          {"threads_pinned_to", cpus},
+          {"threads_pinned_to", pinned},
           {"cpus_allowed", proc_value("/proc/self/status", "Cpus_allowed_list")},
           {"scheduling", scheduling()},
           {"memory", proc_value("/proc/meminfo", "MemTotal")},
