@@ -103,7 +103,7 @@ TEST(Gguf, EveryTruncationIsRefused) {
   }
 }
 
-TEST(Gguf, NoSingleChangedByteCrashesIt) { EXPECT_GT(refused_changes(sound_file(), refusal), 500); }
+TEST(Gguf, NoSingleChangedByteCrashesIt) { EXPECT_GT(testing::refused_changes(sound_file(), refusal), 500); }
 
 TEST(Gguf, RefusesForeignFile) {
   EXPECT_THAT(refusal("PK\3\4 and more"), HasSubstr("byte 0: not a GGUF file"));
