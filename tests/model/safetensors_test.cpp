@@ -178,7 +178,9 @@ TEST(Safetensors, EveryTruncationIsRefused) {
   }
 }
 
-TEST(Safetensors, NoSingleChangedByteCrashesIt) { EXPECT_GT(testing::refused_changes(sound_file(), refusal), 500); }
+TEST(Safetensors, NoSingleChangedByteCrashesIt) {
+  EXPECT_GT(testing::refused_changes(sound_file(), refusal), 500);
+}
 
 TEST(Safetensors, RefusesDeepNesting) {
   const std::size_t depth = 200'000;
