@@ -10,9 +10,9 @@ namespace tide::kernels {
 
 class ThreadPool;
 
-/// Row r stands at position first + r and reads positions [0, first + r] of its KV head. Memory beyond
-/// the arguments does not grow with the length. A row's bits do not depend on the rows beside it, on
-/// where a chunk begins, nor on the thread count.
+/// Row r stands at position first + r and reads positions [0, first + r] of its KV head, with a window the
+/// last `window` of them alone. Memory beyond the arguments does not grow with the length. A row's bits do
+/// not depend on the rows beside it, on where a chunk begins, nor on the thread count.
 struct PrefillAttention {
   const float* query;         ///< row r, head h: query + r * query_stride + h * head_dim; rotated
   std::int64_t query_stride;  ///< >= n_heads * head_dim
@@ -20,8 +20,9 @@ struct PrefillAttention {
   std::int64_t first;
   std::int64_t n_rows;
   std::int32_t n_heads;
-  float* out;          ///< [n_rows, n_heads * head_dim]
-  bool low_precision;  ///< products may round their factors to bf16 (sums stay fp32)
+  float* out;               ///< [n_rows, n_heads * head_dim]
+  bool low_precision;       ///< products may round their factors to bf16 (sums stay fp32)
+  std::int64_t window = 0;  ///< positions a row reads at most; 0: no bound
 };
 
 namespace reference {

@@ -59,11 +59,13 @@ class Task {
   void run() {
     begin();
     const std::size_t n_keys = rows_.n_keys();
-    for (std::size_t key = 0; key < n_keys; key += kBlock) {
+    // Blocks begin at multiples of kBlock whatever the window: a row's bits depend on them.
+    for (std::size_t key = rows_.first_key(0) / kBlock * kBlock; key < n_keys; key += kBlock) {
       with_type(rows_.args.kv.dtype,
                 [&](auto type) { unpack<decltype(type)>(key, std::min(kBlock, n_keys - key)); });
-      for (std::size_t r = rows_.first_reader(key); r < rows_.count; r += kStrip) {
-        attend(r, std::min(kStrip, rows_.count - r), key);
+      const std::size_t end = rows_.end_reader(key + kBlock);
+      for (std::size_t r = rows_.first_reader(key); r < end; r += kStrip) {
+        attend(r, std::min(kStrip, end - r), key);
       }
     }
     finish();
@@ -135,6 +137,8 @@ class Task {
   /// Scores of row r become weights under the running peak.
   void weigh(float* score, std::size_t r, std::size_t key) {
     const F d;
+    const std::size_t first = rows_.first_key(r);
+    if (first > key) std::fill(score, score + (first - key), -std::numeric_limits<float>::infinity());
     const std::size_t readable = rows_.readable(r) - key;  // at least 1: the row reads this block
     if (readable < kBlock) {
       std::fill(score + readable, score + kBlock, -std::numeric_limits<float>::infinity());

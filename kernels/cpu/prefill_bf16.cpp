@@ -97,7 +97,7 @@ class Task {
   TIDE_BF16 void run() {
     begin();
     const std::size_t n_keys = rows_.n_keys();
-    for (std::size_t key = 0; key < n_keys; key += kBlock) {
+    for (std::size_t key = rows_.first_key(0) / kBlock * kBlock; key < n_keys; key += kBlock) {
       pack(key, std::min(kBlock, n_keys - key));
       multiply<false>(query_, padded_rows_, head_dim_ / 2, keys_, kBlock, score_);
       for (std::size_t r = 0; r < rows_.count; ++r) weigh(r, key);
@@ -154,11 +154,12 @@ class Task {
   TIDE_BF16 void weigh(std::size_t r, std::size_t key) {
     float* score = score_ + r * kBlock;
     Pair* weight = weight_ + r * (kBlock / 2);
-    const std::size_t readable = rows_.readable(r);
-    if (readable <= key) {
+    const std::size_t first = rows_.first_key(r), readable = rows_.readable(r);
+    if (readable <= key || first >= key + kBlock) {
       std::fill_n(weight, kBlock / 2, 0u);
       return;
     }
+    if (first > key) std::fill(score, score + (first - key), -std::numeric_limits<float>::infinity());
     if (key + kBlock > readable) {
       std::fill(score + (readable - key), score + kBlock, -std::numeric_limits<float>::infinity());
     }

@@ -21,16 +21,28 @@ struct PrefillRows {
         head_dim(static_cast<std::size_t>(of.kv.head_dim)),
         count(n_positions * group) {}
 
-  /// Keys that row r reads: 0 .. readable(r) - 1.
+  /// Keys that row r reads: first_key(r) .. readable(r) - 1.
   std::size_t readable(std::size_t r) const {
     return static_cast<std::size_t>(args.first) + first_row + r / group + 1;
   }
-  /// Keys that any row reads.
+  std::size_t first_key(std::size_t r) const {
+    const std::size_t window = static_cast<std::size_t>(args.window), end = readable(r);
+    return window == 0 || end <= window ? 0 : end - window;
+  }
+  /// One behind the last key that any row reads.
   std::size_t n_keys() const { return readable(count - 1); }
   /// The first row that reads position `key` or a later one.
   std::size_t first_reader(std::size_t key) const {
     const std::size_t position = static_cast<std::size_t>(args.first) + first_row;
     return key > position ? std::min(count, (key - position) * group) : 0;
+  }
+
+  /// One behind the last row that reads a position before `end`.
+  std::size_t end_reader(std::size_t end) const {
+    if (args.window == 0) return count;
+    const std::size_t position = static_cast<std::size_t>(args.first) + first_row;
+    const std::size_t last = end + static_cast<std::size_t>(args.window) - 1;  // reads [end - 1, last)
+    return last > position ? std::min(count, (last - position) * group) : 0;
   }
 
   /// [head_dim]

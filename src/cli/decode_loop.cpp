@@ -44,7 +44,7 @@ DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& pro
                          const PromptOptions& options, std::uint64_t seed,
                          const std::function<bool(std::int32_t)>& on_token) {
   Sampler sampler(options.sampling, seed);
-  const std::int32_t eos = decoder.model().tokenizer().eos_id();
+  const Tokenizer& tokenizer = decoder.model().tokenizer();
   DecodeResult result;
   std::int32_t fed = prompt.ids.back();
   Sequence* row = &sequence;
@@ -54,7 +54,7 @@ DecodeResult decode_loop(Decoder& decoder, Sequence& sequence, const Prompt& pro
     fed = sampler.next(sequence.logits());
     result.ids.push_back(fed);
     const bool go_on = on_token(fed);
-    result.ended = fed == eos && !options.ignore_eos;
+    result.ended = tokenizer.ends(fed) && !options.ignore_eos;
     if (result.ended || !go_on) break;
   }
   result.decode_ms =

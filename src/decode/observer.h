@@ -26,11 +26,12 @@ struct LayerEvent {
   std::int64_t step;
   Role role;
   std::int64_t kv_len;
-  /// What was read; nullptr: everything.
+  std::int64_t first = 0;  ///< the layer's sliding window begins here; 0 without one
+  /// What was read; nullptr: everything from `first` on.
   const PositionSets* read;
   /// What a select layer chose at this step; nullptr: nothing.
   const PositionSets* chosen;
-  /// Weights of the read positions: full: [n_heads, prob_stride], by position; sparse:
+  /// Weights of the read positions: full: [n_heads, prob_stride], by position, 0 before `first`; sparse:
   /// [n_heads, prob_stride], i-th weight belongs to position i of the head's set. nullptr unless asked for.
   const float* prob;
   std::int64_t prob_stride;
@@ -56,7 +57,7 @@ struct StepEvent {
 struct PrefillEvent {
   int layer;
   std::span<const std::int64_t> query_positions;  ///< those of this chunk
-  const float* prob;    ///< [n_heads, n_queries, stride]; 0 beyond a row's own position
+  const float* prob;    ///< [n_heads, n_queries, stride]; 0 beyond a row's own position and before its window
   std::int64_t stride;  ///< prompt_len
 };
 

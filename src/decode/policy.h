@@ -41,10 +41,11 @@ struct PositionSets {
 
 /// Full attention's scores of one row at one layer.
 struct LayerScores {
-  const float* score;        ///< [n_heads, stride]: scaled dot products
+  const float* score;        ///< [n_heads, stride]: scaled dot products, by position; none before `first`
   const float* log_sum_exp;  ///< [n_heads]
   std::int64_t stride;
   std::int64_t kv_len;
+  std::int64_t first = 0;  ///< the layer reads [first, kv_len) at most (LayerStep)
 };
 
 /// What a policy sees of one layer of one step. Valid during the call only.
@@ -53,8 +54,11 @@ struct LayerStep {
   std::int64_t step;  ///< 0 for the first decoded token
   std::int64_t prompt_len;
   std::int64_t kv_len;  ///< the token being decoded included
-  const float* query;   ///< [n_heads, head_dim], rotated
-  kernels::KvView kv;   ///< of this layer, the new row included
+  /// The first position that the layer may read: above 0 where it has a sliding window. Positions before it
+  /// that a policy chooses all the same are not read.
+  std::int64_t first = 0;
+  const float* query;  ///< [n_heads, head_dim], rotated
+  kernels::KvView kv;  ///< of this layer, the new row included
   const ModelConfig* config;
   /// Exact scores over everything (an oracle's privilege; not counted as read). Valid until the next call.
   std::function<LayerScores()> exact_scores;

@@ -5,6 +5,7 @@
 
 #include "decode/prefill_chunk.h"
 #include "decode/prefill_products.h"
+#include "decode/window.h"
 #include "kernels/attention.h"
 
 namespace tide {
@@ -41,14 +42,16 @@ class RowProbe {
       kernels::KvView view{
           rows.dtype(), config_.n_kv_heads, config_.head_dim, {rows.segment(layer, here_[i] + 1), {}}};
       view.segment[1].begin = here_[i] + 1;
-      const kernels::ScoreRow row{chunk.query(here_[i]), view, score.data(), prompt_len_, log_sum_exp.data()};
+      const std::int64_t first = config_.first_readable(layer, here_[i] + 1), count = here_[i] + 1 - first;
+      const kernels::ScoreRow row{chunk.query(here_[i]), rows_from(view, first), score.data(), prompt_len_,
+                                  log_sum_exp.data()};
       kernels::cpu::attention_scores({&row, 1}, config_.n_heads, pool_);
       const kernels::ProbRow prob{score.data(),    log_sum_exp.data(), row_prob.data(),
-                                  config_.n_heads, prompt_len_,        here_[i] + 1};
+                                  config_.n_heads, prompt_len_,        count};
       kernels::cpu::attention_probs({&prob, 1}, pool_);
       for (int head = 0; head < config_.n_heads; ++head) {
-        std::copy_n(row_prob.data() + head * prompt_len_, here_[i] + 1,
-                    prob_.data() + (head * n_rows + i) * prompt_len_);
+        std::copy_n(row_prob.data() + head * prompt_len_, count,
+                    prob_.data() + (head * n_rows + i) * prompt_len_ + first);
       }
     }
     observer_->on_prefill({layer, here_, prob_.data(), prompt_len_});

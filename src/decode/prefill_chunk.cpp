@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "decode/qkv_row.h"
 #include "kernels/elementwise.h"
 #include "kernels/prefill_attention.h"
 #include "model/weights.h"
@@ -79,6 +80,7 @@ void PrefillChunk::attend_and_feed(int layer) {
   attend(layer);
   for_each_block([&](std::int64_t first, std::int64_t count) {
     products_.add_product(attended(first, count), PrefillProducts::kOutput, hidden(first));
+    add_output_bias(weights, count, hidden(first));
     ProductBlock gate_up =
         products_.multiply(normed(first, count, weights.ffn_norm), PrefillProducts::kGateUp);
     products_.add_product(activated(std::move(gate_up)), PrefillProducts::kDown, hidden(first));
@@ -118,8 +120,8 @@ ProductBlock PrefillChunk::activated(ProductBlock gate_up) const {
 /// qkv: [n_heads + 2 n_kv_heads, head_dim] of one row
 void PrefillChunk::rotate_and_cache(int layer, std::int64_t row, float* qkv) {
   const std::int64_t head_dim = config_.head_dim, half = head_dim / 2;
-  kernels::cpu::rope({qkv, cosine_.data() + row * half, sine_.data() + row * half,
-                      config_.n_heads + config_.n_kv_heads, config_.head_dim});
+  finish_qkv(config_, weights_.layers[static_cast<std::size_t>(layer)], cosine_.data() + row * half,
+             sine_.data() + row * half, qkv);
   std::copy_n(qkv, query_.size(1), query_.data_ptr<float>() + row * query_.size(1));
   const float* k = qkv + config_.n_heads * head_dim;
   const float* v = k + config_.n_kv_heads * head_dim;
@@ -142,7 +144,8 @@ void PrefillChunk::attend(int layer) {
                                    .n_rows = count_,
                                    .n_heads = config_.n_heads,
                                    .out = attended_.data_ptr<float>(),
-                                   .low_precision = products_.dtype() == DType::bf16},
+                                   .low_precision = products_.dtype() == DType::bf16,
+                                   .window = config_.window_of(layer)},
                                   context_.pool);
 }
 

@@ -4,7 +4,9 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "decode/qkv_row.h"
 #include "decode/step_row.h"
+#include "decode/window.h"
 #include "kernels/elementwise.h"
 #include "model/weights.h"
 
@@ -90,10 +92,10 @@ void StepRunner::project(int layer) {
 void StepRunner::rotate_and_append(int layer) {
   const std::int64_t head_dim = config_.head_dim;
   const std::size_t half = static_cast<std::size_t>(head_dim / 2);
+  const LayerWeights& weights = model_.weights().layers[static_cast<std::size_t>(layer)];
   for_each_row([&](std::size_t i) {
     Row& row = *row_[i];
-    kernels::cpu::rope({row.query, cosine_.data() + i * half, sine_.data() + i * half,
-                        config_.n_heads + config_.n_kv_heads, config_.head_dim});
+    finish_qkv(config_, weights, cosine_.data() + i * half, sine_.data() + i * half, row.query);
     const float* k = row.query + config_.n_heads * head_dim;
     const float* v = k + config_.n_kv_heads * head_dim;
     KvRows& own = row.sequence->cache_->own();
@@ -114,17 +116,18 @@ void StepRunner::choose(int layer) {
     row.step.layer = layer;
     row.step.query = row.query;
     row.step.kv = row.sequence->cache_->view(layer, row.kv_len);
+    row.step.first = config_.first_readable(layer, row.kv_len);
     row.step.pool = &pool_;
     if (!row.step.exact_scores) {
       row.step.exact_scores = [this, place = row_[i].get()] { return exact_scores(*place); };
     }
     row.chosen = nullptr;
     const PositionSets* read = row.sequence->state_->choose(row.step);
-    row.set_read(read);
+    read = row.set_read(read);
     if (read == nullptr) {
       row.reserve_scores(config_.n_heads, row.kv_len);
-      full_.push_back(
-          {row.query, row.step.kv, row.score.data(), row.stride, row.log_sum_exp.data(), row.output});
+      full_.push_back({row.query, rows_from(row.step.kv, row.step.first), row.score.data() + row.step.first,
+                       row.stride, row.log_sum_exp.data(), row.output});
     } else {
       row.reserve_scores(config_.n_heads, read->width);
       gather_.push_back({row.query, row.step.kv, read->position.data(), read->count.data(),
@@ -145,7 +148,7 @@ void StepRunner::observe_scores(int layer) {
     Row& row = *row_[i];
     if (row.read != nullptr) continue;
     row.chosen = row.sequence->state_->observe(
-        row.step, {row.score.data(), row.log_sum_exp.data(), row.stride, row.kv_len});
+        row.step, {row.score.data(), row.log_sum_exp.data(), row.stride, row.kv_len, row.step.first});
     if (row.chosen != nullptr) row.counted = nullptr;  // its storage may hold other positions now
   }
 }
@@ -156,7 +159,8 @@ void StepRunner::count_reads(int layer) {
   for (std::size_t i = 0; i < n_rows_; ++i) {
     Row& row = *row_[i];
     if (row.read == nullptr) {
-      std::fill(row.rows_read.begin(), row.rows_read.end(), static_cast<std::int32_t>(row.kv_len));
+      std::fill(row.rows_read.begin(), row.rows_read.end(),
+                static_cast<std::int32_t>(row.kv_len - row.step.first));
     } else if (row.counted != row.read) {
       counter_.count(*row.read, config_.n_kv_heads, row.kv_len, row.rows_read);
     }
@@ -174,6 +178,7 @@ void StepRunner::feed_forward(int layer) {
   const auto rows = static_cast<std::int64_t>(n_rows_);
   const auto ffn = static_cast<std::size_t>(config_.ffn_size);
   multiply(weights.output, attention_.data(), rows, hidden_.data(), hidden_.data(), pool_);
+  add_output_bias(weights, rows, hidden_.data());
   kernels::cpu::rms_norm({hidden_.data(), weights.ffn_norm.const_data_ptr<float>(), normed_.data(), rows,
                           config_.hidden_size, config_.rms_epsilon});
   multiply(weights.gate_up, normed_.data(), rows, nullptr, gate_up_.data(), pool_);

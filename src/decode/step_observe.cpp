@@ -5,6 +5,7 @@
 
 #include "decode/step.h"
 #include "decode/step_row.h"
+#include "decode/window.h"
 
 namespace tide {
 
@@ -36,6 +37,12 @@ void StepRunner::Row::begin(Sequence& of, std::int32_t id, const ModelConfig& co
   step.config = &config;
 }
 
+const PositionSets* StepRunner::Row::set_read(const PositionSets* sets) {
+  read = sets == nullptr ? nullptr : within_window(*sets, step.first, kv_len, within);
+  if (read == &within) counted = nullptr;  // the last layer's may have been other positions
+  return read;
+}
+
 void StepRunner::Row::reserve_scores(int n_heads, std::int64_t count) {
   stride = stride_for(count);
   grow(score, n_heads * stride);
@@ -49,22 +56,26 @@ void StepRunner::Row::reserve_shadow(const ModelConfig& config) {
 
 LayerScores StepRunner::exact_scores(Row& row) {
   row.reserve_shadow(config_);
-  const kernels::ScoreRow args{row.query, row.step.kv, row.shadow_score.data(), row.shadow_stride,
-                               row.shadow_log_sum_exp.data()};
+  const std::int64_t first = row.step.first;
+  const kernels::ScoreRow args{row.query, rows_from(row.step.kv, first), row.shadow_score.data() + first,
+                               row.shadow_stride, row.shadow_log_sum_exp.data()};
   kernels::cpu::attention_scores({&args, 1}, config_.n_heads, pool_);
-  return {row.shadow_score.data(), row.shadow_log_sum_exp.data(), row.shadow_stride, row.kv_len};
+  return {row.shadow_score.data(), row.shadow_log_sum_exp.data(), row.shadow_stride, row.kv_len, first};
 }
 
 const float* StepRunner::probs_of_read(Row& row, std::int64_t& stride) {
   stride = row.stride;
   grow(row.prob, config_.n_heads * row.stride);
   prob_rows_.clear();
+  const std::int64_t first = row.read == nullptr ? row.step.first : 0;
   for (int head = 0; head < config_.n_heads; ++head) {
     const std::int64_t count = row.read == nullptr
-                                   ? row.kv_len
+                                   ? row.kv_len - first
                                    : row.read->count[static_cast<std::size_t>(row.read->set_of_head[head])];
-    prob_rows_.push_back({row.score.data() + head * row.stride, row.log_sum_exp.data() + head,
-                          row.prob.data() + head * row.stride, 1, row.stride, count});
+    const std::int64_t at = head * row.stride;
+    std::fill_n(row.prob.data() + at, first, 0.0f);
+    prob_rows_.push_back({row.score.data() + at + first, row.log_sum_exp.data() + head,
+                          row.prob.data() + at + first, 1, row.stride, count});
   }
   kernels::cpu::attention_probs(prob_rows_, pool_);
   return row.prob.data();
@@ -74,16 +85,20 @@ void StepRunner::shadow(Row& row) {
   row.reserve_shadow(config_);
   grow(row.shadow_prob, config_.n_heads * row.shadow_stride);
   grow(row.shadow_output, config_.n_heads * config_.head_dim);
-  const kernels::FullAttentionRow full{row.query,
-                                       row.step.kv,
-                                       row.shadow_score.data(),
-                                       row.shadow_stride,
-                                       row.shadow_log_sum_exp.data(),
-                                       row.shadow_output.data()};
+  const std::int64_t first = row.step.first;
+  const kernels::FullAttentionRow full{
+      row.query,         rows_from(row.step.kv, first), row.shadow_score.data() + first,
+      row.shadow_stride, row.shadow_log_sum_exp.data(), row.shadow_output.data()};
   kernels::cpu::full_attention({&full, 1}, config_.n_heads, pool_);
-  const kernels::ProbRow prob{row.shadow_score.data(), row.shadow_log_sum_exp.data(),
-                              row.shadow_prob.data(),  config_.n_heads,
-                              row.shadow_stride,       row.kv_len};
+  for (int head = 0; head < config_.n_heads; ++head) {
+    std::fill_n(row.shadow_prob.data() + head * row.shadow_stride, first, 0.0f);
+  }
+  const kernels::ProbRow prob{row.shadow_score.data() + first,
+                              row.shadow_log_sum_exp.data(),
+                              row.shadow_prob.data() + first,
+                              config_.n_heads,
+                              row.shadow_stride,
+                              row.kv_len - first};
   kernels::cpu::attention_probs({&prob, 1}, pool_);
 }
 
@@ -114,6 +129,7 @@ void StepRunner::emit_layer(int layer) {
     event.step = row.step.step;
     event.role = row.sequence->policy_->placement()[static_cast<std::size_t>(layer)];
     event.kv_len = row.kv_len;
+    event.first = row.step.first;
     event.read = row.read;
     event.chosen = row.chosen;
     event.output = row.output;

@@ -18,7 +18,8 @@ struct StepRunner::Row {
   const PositionSets* read = nullptr;     // of the current layer; nullptr: everything
   const PositionSets* chosen = nullptr;   // by a select layer, at the current layer
   const PositionSets* counted = nullptr;  // what rows_read was counted from
-  std::vector<std::int32_t> rows_read;    // [n_kv_heads]
+  PositionSets within;  // of the current layer: the policy's sets without what its window hides
+  std::vector<std::int32_t> rows_read;  // [n_kv_heads]
   std::int64_t bytes_read = 0;
   std::vector<float> score, prob;  // [n_heads, stride]
   std::vector<float> log_sum_exp;  // [n_heads]
@@ -28,7 +29,8 @@ struct StepRunner::Row {
   std::int64_t shadow_stride = 0;
 
   void begin(Sequence& of, std::int32_t id, const ModelConfig& config);
-  void set_read(const PositionSets* sets) { read = sets; }
+  /// What the policy wants read, and of that what the layer may read, which is returned.
+  const PositionSets* set_read(const PositionSets* sets);
   void reserve_scores(int n_heads, std::int64_t count);
   void reserve_shadow(const ModelConfig& config);
 };

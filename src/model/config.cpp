@@ -6,6 +6,43 @@
 
 namespace tide {
 
+namespace {
+
+void validate_rope(const ModelConfig& config, const std::string& source) {
+  const RopeScaling& scaling = config.rope_scaling;
+  const auto positive = [&](const char* field, double value) {
+    if (!std::isfinite(value) || value <= 0) {
+      fail_input("{}: {} is {}, expected a positive number", source, field, value);
+    }
+  };
+  positive("rope_theta", config.rope_theta);
+  positive("the rotary factor", scaling.factor);
+  positive("the rotary attention factor", scaling.attention_factor);
+  if (scaling.kind == RopeScaling::Kind::llama3 || scaling.kind == RopeScaling::Kind::yarn) {
+    positive("the rotary scaling's original context", scaling.original_positions);
+  }
+  if (scaling.kind == RopeScaling::Kind::yarn && config.rope_theta == 1) {
+    fail_input("{}: rope_theta is 1, expected another number beside yarn scaling", source);
+  }
+  if (!scaling.divisors.empty() && scaling.divisors.size() != static_cast<std::size_t>(config.head_dim / 2)) {
+    fail_input("{}: {} divisors of rotary frequencies, expected head_dim / 2 = {}", source,
+               scaling.divisors.size(), config.head_dim / 2);
+  }
+  for (const float divisor : scaling.divisors) positive("a divisor of rotary frequencies", divisor);
+}
+
+void validate_windows(const ModelConfig& config, const std::string& source) {
+  if (!config.window.empty() && config.window.size() != static_cast<std::size_t>(config.n_layers)) {
+    fail_input("{}: {} sliding windows, expected one a layer, {}", source, config.window.size(),
+               config.n_layers);
+  }
+  for (const std::int32_t width : config.window) {
+    if (width < 0) fail_input("{}: a sliding window is {}, expected at least 0", source, width);
+  }
+}
+
+}  // namespace
+
 void validate(const ModelConfig& config, const std::string& source) {
   const auto positive = [&](const char* field, int value) {
     if (value <= 0) fail_input("{}: {} is {}, expected at least 1", source, field, value);
@@ -25,12 +62,11 @@ void validate(const ModelConfig& config, const std::string& source) {
   if (config.head_dim % 8 != 0) {
     fail_input("{}: head_dim {} is not a multiple of 8", source, config.head_dim);
   }
-  if (!std::isfinite(config.rope_theta) || config.rope_theta <= 0) {
-    fail_input("{}: rope_theta is {}, expected a positive number", source, config.rope_theta);
-  }
+  validate_rope(config, source);
   if (!std::isfinite(config.rms_epsilon) || config.rms_epsilon <= 0) {
     fail_input("{}: rms_epsilon is {}, expected a positive number", source, config.rms_epsilon);
   }
+  validate_windows(config, source);
 }
 
 }  // namespace tide

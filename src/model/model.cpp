@@ -9,8 +9,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/gguf.h"
-#include "model/llama_gguf.h"
-#include "model/llama_hf.h"
+#include "model/gguf_config.h"
+#include "model/gguf_weights.h"
+#include "model/hf_config.h"
+#include "model/hf_weights.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
 
@@ -20,7 +22,10 @@ std::size_t Weights::bytes() const {
   std::size_t total = embedding.bytes() + final_norm.nbytes();
   if (!lm_head.is_same(embedding)) total += lm_head.bytes();
   for (const LayerWeights& layer : layers) {
-    total += layer.attention_norm.nbytes() + layer.ffn_norm.nbytes();
+    for (const at::Tensor* vector : {&layer.attention_norm, &layer.ffn_norm, &layer.qkv_bias,
+                                     &layer.output_bias, &layer.q_norm, &layer.k_norm}) {
+      if (vector->defined()) total += vector->nbytes();
+    }
     for (const Matrix* matrix : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
       total += matrix->bytes();
     }
@@ -53,9 +58,9 @@ bool is_gguf(const std::filesystem::path& path) {
 
 std::shared_ptr<const Model> load_gguf(const std::filesystem::path& path, WeightType type) {
   const GgufFile file(path);
-  ModelConfig config = read_llama_config(file);
+  ModelConfig config = read_gguf_config(file);
   Tokenizer tokenizer(read_tokenizer(file));
-  auto weights = read_llama_weights(file, config, type);
+  auto weights = read_gguf_weights(file, config, type);
   return std::make_shared<Model>(std::move(config), std::move(tokenizer), std::move(weights), path, type);
 }
 
@@ -66,11 +71,11 @@ std::shared_ptr<const Model> load_hf_folder(const std::filesystem::path& path, W
         "folders of config.json, tokenizer.json and safetensors",
         path.string());
   }
-  LlamaHfConfig config = read_llama_hf_config(path);
+  HfConfig config = read_hf_config(path);
   const SafetensorsFolder tensors(path);
   check_embedding(tensors, config.model);
   Tokenizer tokenizer(read_hf_tokenizer(path, config.model.vocab_size));
-  auto weights = read_llama_hf_weights(tensors, config, type);
+  auto weights = read_hf_weights(tensors, config, type);
   return std::make_shared<Model>(std::move(config.model), std::move(tokenizer), std::move(weights), path,
                                  type);
 }

@@ -59,6 +59,7 @@ TokenizerData checked(TokenizerData data) {
   }
   check_id(data.bos_id, n, "bos");
   check_id(data.eos_id, n, "eos");
+  for (const std::int32_t id : data.more_eos_ids) check_id(id, n, "eos");
   if (data.add_bos && data.bos_id < 0) fail_input("tokenizer: add_bos is set, but there is no bos id");
   return data;
 }
@@ -188,6 +189,10 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 int Tokenizer::vocab_size() const { return static_cast<int>(impl_->bytes.size()); }
 std::int32_t Tokenizer::eos_id() const { return impl_->data.eos_id; }
+bool Tokenizer::ends(std::int32_t id) const {
+  const auto& more = impl_->data.more_eos_ids;
+  return id >= 0 && (id == impl_->data.eos_id || std::find(more.begin(), more.end(), id) != more.end());
+}
 std::int32_t Tokenizer::bos_id() const { return impl_->data.bos_id; }
 bool Tokenizer::add_bos() const { return impl_->data.add_bos; }
 

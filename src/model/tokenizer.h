@@ -26,6 +26,7 @@ struct TokenizerData {
   std::string chat_template;        ///< the checkpoint's own template text; empty: none
   std::int32_t bos_id = -1;
   std::int32_t eos_id = -1;
+  std::vector<std::int32_t> more_eos_ids = {};  ///< others that end a text as eos_id does
   bool add_bos = false;
 };
 
@@ -45,6 +46,8 @@ class Tokenizer {
   int vocab_size() const;
   std::int32_t eos_id() const;
   std::int32_t bos_id() const;
+  /// Whether a text ends with this token: eos_id, or another that the checkpoint stops at.
+  bool ends(std::int32_t id) const;
   /// Whether a text that begins a sequence begins with bos_id. encode, which also serves for parts of a
   /// sequence, never adds it.
   bool add_bos() const;

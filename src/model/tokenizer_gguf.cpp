@@ -66,6 +66,9 @@ TokenizerData read_tokenizer(const GgufFile& file) {
   data.is_special = special_tokens(file, data.tokens.size());
   data.bos_id = id_of(file, "tokenizer.ggml.bos_token_id", data.tokens.size());
   data.eos_id = id_of(file, "tokenizer.ggml.eos_token_id", data.tokens.size());
+  if (const auto eot = id_of(file, "tokenizer.ggml.eot_token_id", data.tokens.size()); eot >= 0) {
+    data.more_eos_ids.push_back(eot);
+  }
   if (file.has("tokenizer.ggml.add_bos_token")) data.add_bos = file.boolean("tokenizer.ggml.add_bos_token");
   if (file.has("tokenizer.chat_template")) data.chat_template = file.text("tokenizer.chat_template");
   return data;

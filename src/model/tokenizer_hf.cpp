@@ -125,10 +125,10 @@ std::int32_t named_token(const JsonFields& config, const std::string& key, const
   return id_of(data, config.value(key).is_object() ? config.object(key).text("content") : config.text(key));
 }
 
-/// The first of `files` that has bos_token_id or eos_token_id, a number or a list of them, decides. Of a
-/// list: `named` if it is there, else the first. In no file: `named`.
-std::int32_t token_id(const std::vector<JsonFields>& files, const std::string& key, std::int32_t named,
-                      std::size_t vocab_size) {
+/// The first of `files` that has bos_token_id or eos_token_id, a number or a list of them, decides. The first
+/// of what is returned is the one: of a list `named` if it is there. In no file: `named`.
+std::vector<std::int32_t> token_ids(const std::vector<JsonFields>& files, const std::string& key,
+                                    std::int32_t named, std::size_t vocab_size) {
   for (const JsonFields& file : files) {
     if (!file.has(key)) continue;
     const json ids = file.value(key).is_array() ? file.value(key) : json::array({file.value(key)});
@@ -138,9 +138,12 @@ std::int32_t token_id(const std::vector<JsonFields>& files, const std::string& k
       }
     }
     if (ids.empty()) continue;
-    return std::find(ids.begin(), ids.end(), named) != ids.end() ? named : ids.front().get<std::int32_t>();
+    std::vector<std::int32_t> found = ids.get<std::vector<std::int32_t>>();
+    const auto main = std::find(found.begin(), found.end(), named);
+    if (main != found.end()) std::rotate(found.begin(), main, main + 1);
+    return found;
   }
-  return named;
+  return {named};
 }
 
 /// chat_template.jinja, or chat_template of tokenizer_config.json: a text, or named ones of which one is
@@ -175,8 +178,13 @@ TokenizerData read_hf_tokenizer(const fs::path& folder, int vocab_size) {
   const JsonFields config = optional_file(folder / "tokenizer_config.json");
   const std::vector<JsonFields> files = {optional_file(folder / "generation_config.json"),
                                          optional_file(folder / "config.json")};
-  data.eos_id = token_id(files, "eos_token_id", named_token(config, "eos_token", data), data.tokens.size());
-  data.bos_id = token_id(files, "bos_token_id", named_token(config, "bos_token", data), data.tokens.size());
+  const auto ids = [&](const std::string& key, const std::string& name) {
+    return token_ids(files, key, named_token(config, name, data), data.tokens.size());
+  };
+  data.more_eos_ids = ids("eos_token_id", "eos_token");
+  data.eos_id = data.more_eos_ids.front();
+  data.more_eos_ids.erase(data.more_eos_ids.begin());
+  data.bos_id = ids("bos_token_id", "bos_token").front();
   if (const auto first = leading_token(tokenizer)) {
     if (*first >= vocab_size) tokenizer.fail("post_processor", fmt::format("an id below {}", vocab_size));
     data.bos_id = static_cast<std::int32_t>(*first);

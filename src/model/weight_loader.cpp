@@ -92,10 +92,25 @@ at::Tensor WeightLoader::vector(const std::string& name, std::int64_t size) {
   return to;
 }
 
+at::Tensor WeightLoader::stacked_vector(const std::vector<WeightPart>& parts) {
+  std::int64_t size = 0;
+  for (const WeightPart& part : parts) size += tensor(part.name, std::array{part.rows}).element_count();
+  at::Tensor to = at::empty({size}, at::kFloat);
+  float* first = to.data_ptr<float>();
+  for (const WeightPart& part : parts) {
+    const at::Tensor from = vector(part.name, part.rows);
+    for (std::int64_t i = 0; i < part.rows; ++i) {
+      first[destination_row(i, part.permuted_head_dim)] = from.const_data_ptr<float>()[i];
+    }
+    first += part.rows;
+  }
+  return to;
+}
+
 void WeightLoader::refuse_unused() const {
   for (const auto& [name, tensor] : source_.tensors()) {
     if (!used_.contains(name)) {
-      fail_input("{}: tensor {} has no place in the supported llama architecture", source_.path().string(),
+      fail_input("{}: tensor {} has no place in the model's architecture", source_.path().string(),
                  printable(name));
     }
   }

@@ -35,10 +35,13 @@ class WeightLoader {
   Matrix whole(const std::string& name, std::int64_t rows, std::int64_t columns);
   /// In fp32, at once: [size].
   at::Tensor vector(const std::string& name, std::int64_t size);
+  /// Vectors one behind the other, their elements in the order of a matrix's rows, in fp32, at once.
+  at::Tensor stacked_vector(const std::vector<WeightPart>& parts);
 
   /// A tensor that is left alone on purpose.
   void ignore(const std::string& name) { used_.insert(name); }
-  /// Refuses tensors that nobody asked for (biases, say): without them the arithmetic would be another.
+  /// Refuses tensors that nobody asked for (biases of another architecture, say): without them the arithmetic
+  /// would be another.
   void refuse_unused() const;
   void run();
 

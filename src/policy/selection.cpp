@@ -59,22 +59,23 @@ void Selector::choose(const SelectionRule& rule, const LayerStep& step, const La
   const int n_sets = rule.n_sets(*step.config), heads_a_set = step.config->n_heads / n_sets;
   pooled_.resize(static_cast<std::size_t>(n_sets * scores.kv_len));
   step.pool->run(n_sets, [&](std::int64_t set) {
-    kernels::cpu::pooled_prob({.score = scores.score + set * heads_a_set * scores.stride,
+    kernels::cpu::pooled_prob({.score = scores.score + set * heads_a_set * scores.stride + scores.first,
                                .log_sum_exp = scores.log_sum_exp + set * heads_a_set,
-                               .pooled = pooled_.data() + set * scores.kv_len,
+                               .pooled = pooled_.data() + set * scores.kv_len + scores.first,
                                .n_heads = heads_a_set,
                                .stride = scores.stride,
-                               .count = scores.kv_len});
+                               .count = scores.kv_len - scores.first});
   });
   choose_by_value(rule, step, pooled_.data(), scores.kv_len, out);
 }
 
 void Selector::choose_by_value(const SelectionRule& rule, const LayerStep& step, const float* value,
                                std::int64_t stride, PositionSets& out) {
-  const std::int64_t kv_len = step.kv_len;
-  const std::int64_t width = rule.budget.at(kv_len);
-  // A share of a short cache can be less than what is forced: then the sinks come first.
-  const std::int64_t sinks = std::min<std::int64_t>(rule.sinks, width);
+  const std::int64_t kv_len = step.kv_len, first = step.first;
+  const std::int64_t width = std::min(rule.budget.at(kv_len), kv_len - first);
+  // A share of a short cache can be less than what is forced: then the sinks come first. A window passes by
+  // the sinks; what it holds can be less than is forced, too.
+  const std::int64_t sinks = std::clamp<std::int64_t>(rule.sinks - first, 0, width);
   const std::int64_t recent = std::min<std::int64_t>(rule.recent, width - sinks);
   const int n_sets = rule.n_sets(*step.config);
   out.n_sets = n_sets;
@@ -87,16 +88,17 @@ void Selector::choose_by_value(const SelectionRule& rule, const LayerStep& step,
     std::int32_t* position = out.position.data() + set * width;
     float* score = out.score.data() + set * width;
     const std::int64_t forced = sinks + recent;
-    std::iota(position, position + sinks, 0);
+    std::iota(position, position + sinks, static_cast<std::int32_t>(first));
     std::iota(position + sinks, position + forced, static_cast<std::int32_t>(kv_len - recent));
     std::fill(score, score + forced, std::numeric_limits<float>::quiet_NaN());
-    const std::int64_t found = kernels::cpu::top_k({.value = value + set * stride + sinks,
-                                                    .n = kv_len - forced,
+    const std::int64_t begin = first + sinks;
+    const std::int64_t found = kernels::cpu::top_k({.value = value + set * stride + begin,
+                                                    .n = kv_len - recent - begin,
                                                     .k = width - forced,
                                                     .index = position + forced,
                                                     .top_value = score + forced});
     const std::int64_t count = forced + found;
-    for (std::int64_t i = forced; i < count; ++i) position[i] += static_cast<std::int32_t>(sinks);
+    for (std::int64_t i = forced; i < count; ++i) position[i] += static_cast<std::int32_t>(begin);
     std::fill(position + count, position + width, -1);
     std::fill(score + count, score + width, std::numeric_limits<float>::quiet_NaN());
     out.count[static_cast<std::size_t>(set)] = static_cast<std::int32_t>(count);

@@ -35,11 +35,13 @@ void fill_sparse(const Layout& layout, const LayerEvent& event, std::int64_t slo
   }
 }
 
-/// The top_k largest of a head that read everything.
+/// The top_k largest of a head that read everything that its window holds.
 std::int64_t top_dense(const Layout& layout, const LayerEvent& event, std::int64_t head,
                        std::int32_t* position, float* prob) {
-  return kernels::cpu::top_k(
-      {event.prob + head * event.prob_stride, event.kv_len, layout.top_k, position, prob});
+  const std::int64_t count = kernels::cpu::top_k({event.prob + head * event.prob_stride + event.first,
+                                                  event.kv_len - event.first, layout.top_k, position, prob});
+  for (std::int64_t i = 0; i < count; ++i) position[i] += static_cast<std::int32_t>(event.first);
+  return count;
 }
 
 /// The top_k largest of a head that read a set, the smaller position first in ties.

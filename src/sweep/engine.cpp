@@ -19,7 +19,6 @@ std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan,
   work->sample = ref.task->sample(ref.spec);
   work->prompt = decoder.prefill(work->sample.prompt_ids);
   work->new_tokens = plan.config.new_tokens > 0 ? plan.config.new_tokens : work->sample.max_new_tokens;
-  work->eos_id = model.tokenizer().eos_id();
   work->n_layers = model.config().n_layers;
   work->n_kv_heads = model.config().n_kv_heads;
   work->tokenizer = &model.tokenizer();

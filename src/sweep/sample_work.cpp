@@ -87,7 +87,7 @@ DecodeJob free_job(const std::shared_ptr<RowWork>& row,
     const std::int32_t id = argmax(logits);
     row->answer.push_back(id);
     const SampleWork& work = *row->sample;
-    if (id == work.eos_id || static_cast<std::int64_t>(row->answer.size()) >= work.new_tokens)
+    if (work.tokenizer->ends(id) || static_cast<std::int64_t>(row->answer.size()) >= work.new_tokens)
       return std::nullopt;
     return id;
   };

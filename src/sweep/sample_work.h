@@ -19,7 +19,6 @@ struct SampleWork {
   std::shared_ptr<const Prompt> prompt;
   FidelityReference reference;
   std::int64_t new_tokens;  ///< limit of a free answer
-  std::int32_t eos_id;
   int n_layers, n_kv_heads;
   const Tokenizer* tokenizer;
 };

@@ -1,7 +1,5 @@
 // Models of the llama architecture from GGUF files: what is read, and what is refused by name.
 
-#include "model/llama_gguf.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -10,6 +8,7 @@
 #include <numeric>
 
 #include "base/float16.h"
+#include "model/gguf_config.h"
 #include "model/model.h"
 #include "model/weights.h"
 #include "tests/support/checkpoint_checks.h"
@@ -191,7 +190,7 @@ TEST_F(LlamaGguf, WithATensorOfAnotherShapeIsRefusedByItsName) {
 
 TEST_F(LlamaGguf, OfAnotherArchitectureIsRefused) {
   file_.metadata["general.architecture"] = std::string("mamba");
-  expect_refused("general.architecture is 'mamba', supported is 'llama'");
+  expect_refused("general.architecture is 'mamba', supported is 'llama', 'qwen2' or 'qwen3'");
   file_.metadata["general.architecture"] = std::string("two\nlines");
   expect_refused("general.architecture");
 }
@@ -216,8 +215,8 @@ TEST_F(LlamaGguf, WithForgedSizesIsRefusedBeforeAnythingIsAllocated) {
 }
 
 TEST_F(LlamaGguf, WhoseArithmeticIsNotOursIsRefused) {
-  file_.metadata["llama.rope.scaling.type"] = std::string("yarn");
-  expect_refused("llama.rope.scaling.type is 'yarn'");
+  file_.metadata["llama.rope.scaling.type"] = std::string("longrope");
+  expect_refused("llama.rope.scaling.type is 'longrope', supported is 'none', 'linear' or 'yarn'");
   file_ = tiny_gguf();
   file_.metadata["llama.rope.dimension_count"] = std::uint32_t{8};
   expect_refused("llama.rope.dimension_count is 8");
@@ -225,11 +224,8 @@ TEST_F(LlamaGguf, WhoseArithmeticIsNotOursIsRefused) {
   file_.metadata["llama.expert_count"] = std::uint32_t{8};
   expect_refused("llama.expert_count is 8");
   file_ = tiny_gguf();
-  file_.tensors["rope_freqs.weight"] = {{8}, std::vector<float>(8, 1.0f), {}};
-  expect_refused("rope_freqs.weight");
-  file_ = tiny_gguf();
-  file_.tensors["blk.0.attn_q.bias"] = {{96}, std::vector<float>(96, 1.0f), {}};
-  expect_refused("blk.0.attn_q.bias");
+  file_.tensors["blk.0.ffn_up.bias"] = {{112}, std::vector<float>(112, 1.0f), {}};
+  expect_refused("blk.0.ffn_up.bias has no place in the model's architecture");
 }
 
 TEST_F(LlamaGguf, WithoutARequiredKeyIsRefusedByItsName) {

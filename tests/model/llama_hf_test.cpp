@@ -1,13 +1,12 @@
 // Models of the llama architecture from Hugging Face folders: what is read, and what is refused by name.
 
-#include "model/llama_hf.h"
-
 #include <gmock/gmock.h>
 
 #include <cstring>
 #include <fstream>
 
 #include "base/file.h"
+#include "model/hf_config.h"
 #include "model/model.h"
 #include "tests/support/checkpoint_checks.h"
 #include "tests/support/decode_helpers.h"
@@ -62,7 +61,7 @@ TEST_F(LlamaHf, HasTransformersDefaults) {
   folder_.config["head_dim"] = nullptr;
   folder_.config["num_attention_heads"] = 5;
   folder_.write(path_);
-  const LlamaHfConfig read = read_llama_hf_config(path_);
+  const HfConfig read = read_hf_config(path_);
   EXPECT_EQ(read.model.rope_theta, 10000.0);
   EXPECT_EQ(read.model.n_kv_heads, 5);
   EXPECT_EQ(read.model.head_dim, 16);
@@ -75,7 +74,7 @@ TEST_F(LlamaHf, ReadsTheRotarySettingsOfEarlierFiles) {
   for (const json& scaling : {json(nullptr), json{{"type", "default"}}, json{{"rope_type", "default"}}}) {
     folder_.config["rope_scaling"] = scaling;
     folder_.write(path_);
-    EXPECT_EQ(read_llama_hf_config(path_).model.rope_theta, 500000.0);
+    EXPECT_EQ(read_hf_config(path_).model.rope_theta, 500000.0);
   }
 }
 
@@ -230,14 +229,16 @@ const json kMissing = json(json::value_t::discarded);
 INSTANTIATE_TEST_SUITE_P(
     Config, LlamaHfRefuses,
     ::testing::Values(
-        Edit{"OtherModelType", "model_type", "mamba", "model_type is \"mamba\", expected 'llama'"},
+        Edit{"OtherModelType", "model_type", "mamba",
+             "model_type is \"mamba\", expected 'llama', 'mistral', 'qwen2' or 'qwen3'"},
         Edit{"NoModelType", "model_type", kMissing, "model_type is missing"},
         Edit{"OtherArchitecture",
              "architectures",
              {"LlamaForSequenceClassification"},
              "expected [\"LlamaForCausalLM\"]"},
         Edit{"OtherActivation", "hidden_act", "gelu", "hidden_act is \"gelu\", expected 'silu'"},
-        Edit{"AttentionBias", "attention_bias", true, "attention_bias is true, expected false"},
+        Edit{"AttentionBiasWithoutItsTensors", "attention_bias", true,
+             "no tensor model.layers.0.self_attn.q_proj.bias"},
         Edit{"MlpBias", "mlp_bias", true, "mlp_bias is true, expected false"},
         Edit{"Quantised",
              "quantization_config",
@@ -245,12 +246,12 @@ INSTANTIATE_TEST_SUITE_P(
              "quantization_config is {\"bits\":4}, expected none"},
         Edit{"RopeType",
              "rope_parameters",
-             {{"rope_type", "llama3"}},
-             "rope_parameters: rope_type is \"llama3\", expected 'default'"},
+             {{"rope_type", "longrope"}},
+             "rope_parameters: rope_type is \"longrope\", expected 'default', 'linear', 'llama3' or 'yarn'"},
         Edit{"RopeScaling",
              "rope_scaling",
-             {{"type", "linear"}, {"factor", 2}},
-             "rope_scaling: type is \"linear\", expected 'default'"},
+             {{"type", "dynamic"}, {"factor", 2}},
+             "rope_scaling is {\"factor\":2,\"type\":\"dynamic\"}, expected nothing else"},
         Edit{"RopeThetaZero",
              "rope_parameters",
              {{"rope_theta", 0}},
@@ -261,9 +262,11 @@ INSTANTIATE_TEST_SUITE_P(
         Edit{"HugeHiddenSize", "hidden_size", 1 << 29, "model.embed_tokens.weight"},
         Edit{"NegativeLayers", "num_hidden_layers", -1, "num_hidden_layers is -1, expected"},
         Edit{"FractionalLayers", "num_hidden_layers", 5.0, "num_hidden_layers is 5.0, expected"},
-        Edit{"HugeLayers", "num_hidden_layers", 1 << 30, "no tensor model.layers.5."},
+        Edit{"HugeLayers", "num_hidden_layers", 1 << 16, "no tensor model.layers.5."},
         Edit{"LayersBeyondBounds", "num_hidden_layers", 1ll << 40,
              "num_hidden_layers is 1099511627776, expected"},
+        Edit{"LayersBeyondAList", "num_hidden_layers", 1 << 30,
+             "num_hidden_layers is 1073741824, expected at most 65536"},
         Edit{"NoHeads", "num_attention_heads", kMissing, "num_attention_heads is missing"},
         Edit{"KvHeadsThatDoNotDivide", "num_key_value_heads", 4,
              "num_key_value_heads is 4, expected a divisor of num_attention_heads 6"},

@@ -3,7 +3,7 @@
 //   model_probe encode MODEL              ids of the text on stdin, special tokens by name
 //   model_probe greedy MODEL DTYPE STEPS  greedy ids after the ids on stdin, with an fp32 cache
 //   model_probe teacher MODEL DTYPE OUT   runs the plan (JSON on stdin) and writes raw float32 files:
-//     plan: ids, prompt_len, chunk, prefill_rows, maps (true or false)
+//     plan: ids, prompt_len, chunk, prefill_rows, maps (true or false), policy
 //     OUT/logits.f32   [n - prompt_len + 1, vocab]: of positions prompt_len - 1 and on, one step each
 //     OUT/maps.f32     [n - prompt_len + 1, layers, heads, n]: weights of those steps
 //     OUT/prefill.f32  [chunk, layer, heads, rows of the chunk, prompt_len]: weights of the asked-for rows
@@ -51,6 +51,7 @@ class WritingObserver final : public tide::DecodeObserver {
   }
   void on_layer(const tide::LayerEvent& event) override {
     if (event.prob == nullptr) return;
+    if (event.read != nullptr) tide::fail_input("maps: not of a policy that reads sets");
     for (int head = 0; head < n_heads_; ++head) {
       std::vector<float> row(n_positions_, 0.0f);
       std::copy_n(event.prob + head * event.prob_stride, event.kv_len, row.begin());
@@ -98,9 +99,10 @@ void teacher(const std::string& path, tide::WeightType type, const std::filesyst
                          .prefill_chunk = plan.at("chunk").get<int>()});
   WritingObserver observer(folder, plan, decoder.model().config().n_heads);
   const auto prompt = decoder.prefill(std::span(ids).first(prompt_len), &observer);
-  const auto full = tide::make_policy("full", {&decoder.model().config(), ""});
+  const auto policy =
+      tide::make_policy(plan.at("policy").get<std::string>(), {&decoder.model().config(), ""});
   const auto steps = static_cast<std::int64_t>(ids.size() - prompt_len + 1);
-  const auto sequence = decoder.fork(prompt, full, steps, 0, &observer);
+  const auto sequence = decoder.fork(prompt, policy, steps, 0, &observer);
   tide::Sequence* row = sequence.get();
   std::ofstream logits(folder / "logits.f32", std::ios::binary);
   for (std::size_t position = prompt_len - 1; position < ids.size(); ++position) {

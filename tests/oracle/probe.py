@@ -18,11 +18,13 @@ def probe(command, *arguments, stdin=b"", model=None):
 class Teacher:
     """Logits and attention of `ids`, teacher-forced after a prefill of the first `prompt_len` ids."""
 
-    def __init__(self, dtype, ids, prompt_len, maps=False, prefill_rows=(), chunk=512, model=None):
+    def __init__(self, dtype, ids, prompt_len, maps=False, prefill_rows=(), chunk=512, model=None,
+                 policy="full"):
         self.n_positions, self.prompt_len = len(ids), prompt_len
         self.prefill_rows, self.chunk = list(prefill_rows), chunk
         self.folder = tempfile.TemporaryDirectory(prefix="tidegauge_oracle_")
-        plan = {"ids": ids, "prompt_len": prompt_len, "chunk": chunk, "maps": maps, "prefill_rows": self.prefill_rows}
+        plan = {"ids": ids, "prompt_len": prompt_len, "chunk": chunk, "maps": maps, "prefill_rows": self.prefill_rows,
+                "policy": policy}
         probe("teacher", dtype, self.folder.name, stdin=json.dumps(plan).encode(), model=model)
 
     def _read(self, name):

@@ -10,16 +10,15 @@ import warnings
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 import hf_llama
 import tiny_tokenizer
 from probe import Teacher, probe
+from tiny_hf import VOCAB_SIZE, save
 
 N_POSITIONS = 96
-VOCAB_SIZE = 384
 
-# What each folder is made of, besides the sizes below.
+# What each folder is made of, besides the sizes of tiny_hf.
 FOLDERS = {
     # 6 query heads of 24 on 2 KV heads; hidden / heads is 16.
     "ragged": {},
@@ -29,21 +28,6 @@ FOLDERS = {
     "bf16": {"dtype": torch.bfloat16},
     "f16": {"dtype": torch.float16},
 }
-
-
-def save(folder, save=None, dtype=torch.float32, **changes):
-    """Writes a random model; what transformers reads back, in fp32."""
-    torch.manual_seed(2026)
-    settings = {"vocab_size": VOCAB_SIZE, "hidden_size": 96, "intermediate_size": 112, "num_hidden_layers": 3,
-                "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 24, "rms_norm_eps": 1e-5,
-                "max_position_embeddings": 256, "initializer_range": 0.15, "tie_word_embeddings": False}
-    model = LlamaForCausalLM(LlamaConfig(**{**settings, **changes}))
-    for name, weight in model.named_parameters():
-        if "norm" in name:
-            weight.data += 0.2 * torch.randn_like(weight)
-    model.to(dtype).save_pretrained(folder, **(save or {}))
-    tiny_tokenizer.write(folder, VOCAB_SIZE)
-    return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 class HfFolder(unittest.TestCase):

@@ -29,8 +29,8 @@ Decoded decode(Decoder& decoder, const std::shared_ptr<const Prompt>& prompt, co
 }
 
 std::vector<std::int32_t> SeenLayer::positions_of(int head) const {
-  std::vector<std::int32_t> positions(static_cast<std::size_t>(kv_len));
-  std::iota(positions.begin(), positions.end(), 0);
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(kv_len - first));
+  std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(first));
   if (!read) return positions;
   const auto set = static_cast<std::size_t>(read->set_of_head[static_cast<std::size_t>(head)]);
   const auto begin = read->position.begin() + static_cast<std::ptrdiff_t>(set) * read->width;
@@ -62,6 +62,7 @@ void KeepingObserver::on_layer(const LayerEvent& event) {
   seen.layer = event.layer;
   seen.step = event.step;
   seen.kv_len = event.kv_len;
+  seen.first = event.first;
   seen.role = event.role;
   if (event.read != nullptr) seen.read = *event.read;
   if (event.chosen != nullptr) seen.chosen = *event.chosen;

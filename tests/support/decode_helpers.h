@@ -34,7 +34,7 @@ Decoded decode(Decoder& decoder, const std::shared_ptr<const Prompt>& prompt, co
 /// A LayerEvent whose pointers became vectors; empty where the event had nullptr.
 struct SeenLayer {
   int layer = 0;
-  std::int64_t step = 0, kv_len = 0;
+  std::int64_t step = 0, kv_len = 0, first = 0;
   Role role{};
   std::optional<PositionSets> read, chosen;
   std::vector<float> prob, shadow_prob;  ///< [n_heads, stride]
@@ -43,7 +43,8 @@ struct SeenLayer {
   std::vector<std::int32_t> rows_read;              ///< [n_kv_heads]
   std::int64_t bytes_read = 0;
 
-  /// Positions that a query head read, in the order of its set (everything: 0, 1, 2, …).
+  /// Positions that a query head read, in the order of its set (everything: first,
+  /// first + 1, …).
   std::vector<std::int32_t> positions_of(int head) const;
 };
 

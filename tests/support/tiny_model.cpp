@@ -41,6 +41,7 @@ class Draw {
     return stored;
   }
   at::Tensor norm(std::int64_t size) { return normal({size}, 1, 0.1f); }
+  at::Tensor bias(std::int64_t size) { return normal({size}, 0, 0.3f); }
 
  private:
   at::Tensor normal(at::IntArrayRef shape, float mean, float deviation) {
@@ -102,6 +103,10 @@ std::shared_ptr<const Model> tiny_model(WeightType type, std::uint64_t seed) {
     config.hidden_size = 64;
     config.ffn_size = 96;
   }
+  return tiny_model(config, type, seed);
+}
+
+std::shared_ptr<const Model> tiny_model(const ModelConfig& config, WeightType type, std::uint64_t seed) {
   const std::int64_t hidden = config.hidden_size, ffn = config.ffn_size;
   const std::int64_t q_rows = config.n_heads * config.head_dim;
   const std::int64_t qkv_rows = q_rows + 2 * config.n_kv_heads * config.head_dim;
@@ -118,6 +123,9 @@ std::shared_ptr<const Model> tiny_model(WeightType type, std::uint64_t seed) {
     of.ffn_norm = draw.norm(hidden);
     of.gate_up = draw.matrix(2 * ffn, hidden, 0.1f);
     of.down = draw.matrix(hidden, ffn, 0.1f);
+    if (config.qkv_bias) of.qkv_bias = draw.bias(qkv_rows);
+    if (config.output_bias) of.output_bias = draw.bias(hidden);
+    if (config.qk_norm) of.q_norm = draw.norm(config.head_dim), of.k_norm = draw.norm(config.head_dim);
     weights->layers.push_back(std::move(of));
   }
   return std::make_shared<Model>(config, Tokenizer(tiny_tokenizer_data()), std::move(weights), "tiny.gguf",

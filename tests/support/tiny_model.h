@@ -18,6 +18,8 @@ TokenizerData tiny_tokenizer_data();
 /// Weights drawn from `seed`, so large that attention is far from uniform. The bf16 model has the fp32
 /// model's weights rounded. With q8_0, whose rows are whole blocks of 32, hidden is 64 and ffn 96.
 std::shared_ptr<const Model> tiny_model(WeightType type, std::uint64_t seed = 7);
+/// The same of another configuration, its biases and norms of heads included.
+std::shared_ptr<const Model> tiny_model(const ModelConfig& config, WeightType type, std::uint64_t seed = 7);
 /// The same of fp32 or bf16.
 std::shared_ptr<const Model> tiny_model(DType dtype, std::uint64_t seed = 7);
 
