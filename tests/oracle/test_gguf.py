@@ -33,18 +33,19 @@ def listing(path):
 
 
 class GgufOracle(unittest.TestCase):
-    def check_file(self, path):
-        reader = gguf.GGUFReader(path)
-        expected = {t.name: (t.tensor_type.name, [int(n) for n in reversed(t.shape)]) for t in reader.tensors}
-        self.assertEqual(listing(path), expected)
-        for tensor, ours in dequantised(path, reader.tensors):
+    def check_file(self, *paths):
+        """Our reader is given the first of the files into which a checkpoint is split."""
+        tensors = [tensor for path in paths for tensor in gguf.GGUFReader(path).tensors]
+        expected = {t.name: (t.tensor_type.name, [int(n) for n in reversed(t.shape)]) for t in tensors}
+        self.assertEqual(listing(paths[0]), expected)
+        for tensor, ours in dequantised(paths[0], tensors):
             theirs = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
             theirs = theirs.reshape(-1)
             # What is no number in both is the same, whatever its payload: infinity times zero has several.
             both_nan = np.isnan(theirs) & np.isnan(ours.view(np.float32))
             different = np.count_nonzero((ours != theirs.view(np.uint32)) & ~both_nan)
             self.assertEqual(different, 0, f"{tensor.name} ({tensor.tensor_type.name}): {different} weights differ")
-        return len(reader.tensors)
+        return len(tensors)
 
     @unittest.skipUnless(MODEL, "no default model")
     def test_every_tensor_of_the_default_model(self):
@@ -110,6 +111,17 @@ class GgufOracle(unittest.TestCase):
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
+
+    def test_files_that_the_package_has_split(self):
+        rng = np.random.default_rng(13)
+        with tempfile.TemporaryDirectory() as folder:
+            writer = gguf.GGUFWriter(os.path.join(folder, "whole.gguf"), "llama", split_max_tensors=4)
+            for i in range(10):
+                writer.add_tensor(f"tensor.{i}", rng.standard_normal((3 + i, 32)).astype(np.float32))
+            self.finish(writer)
+            names = sorted(os.listdir(folder))
+            self.assertEqual(names, [f"whole-0000{i}-of-00003.gguf" for i in (1, 2, 3)])
+            self.assertEqual(self.check_file(*(os.path.join(folder, name) for name in names)), 10)
 
     def test_every_half_precision_number(self):
         halves = np.arange(65536, dtype=np.uint16).view(np.float16)
