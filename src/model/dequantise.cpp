@@ -1,12 +1,13 @@
 // Dequantisation of stored weights. The products and sums are rounded one by one, as numpy does in
 // the gguf package: this file is compiled without fused multiply-add.
 
-#include <bit>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/float16.h"
+#include "model/dequantise_k.h"
 #include "model/gguf_types.h"
+#include "model/half_bits.h"
 #include "model/tensor_source.h"
 
 namespace tide {
@@ -14,21 +15,6 @@ namespace tide {
 namespace {
 
 constexpr int kBlock = 32;
-
-float load_half(const std::byte* bytes) {
-  std::uint16_t bits;
-  std::memcpy(&bits, bytes, sizeof(bits));
-  // Arithmetic on the bits rather than a conversion: the baseline instruction set has none, and the
-  // library call in its place would cost more than the rest of a block.
-  const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
-  const std::uint32_t normal = magnitude + (112u << 23);
-  const std::uint32_t special = magnitude + (224u << 23);
-  const float subnormal = std::bit_cast<float>((magnitude >> 13) | (126u << 23)) - 0.5f;
-  std::uint32_t value = magnitude >= (31u << 23) ? special : normal;
-  value = magnitude < (1u << 23) ? std::bit_cast<std::uint32_t>(subnormal) : value;
-  return std::bit_cast<float>(value | sign);
-}
 
 // One function a format: `blocks` holds `count` weights, a whole number of blocks.
 
@@ -82,6 +68,40 @@ void dequantise_q4_1(const std::byte* blocks, std::int64_t count, float* __restr
   }
 }
 
+/// Weight j of a Q5 block: its four lower bits lie as in Q4_0, its fifth is bit j of `fifth`.
+struct FifthBits {
+  explicit FifthBits(const std::byte* bytes) { std::memcpy(&fifth, bytes, sizeof(fifth)); }
+  int of(int j) const { return static_cast<int>(fifth >> j & 1) << 4; }
+  std::uint32_t fifth;
+};
+
+/// [scale f16][fifth bits u32][16 bytes as in Q4_0]
+void dequantise_q5_0(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; i += kBlock, blocks += 22, out += kBlock) {
+    const float scale = load_half(blocks);
+    const FifthBits fifth(blocks + 2);
+    for (int j = 0; j < kBlock / 2; ++j) {
+      const int pair = static_cast<int>(blocks[6 + j]);
+      out[j] = scale * static_cast<float>(((pair & 15) | fifth.of(j)) - 16);
+      out[j + kBlock / 2] = scale * static_cast<float>((pair >> 4 | fifth.of(j + kBlock / 2)) - 16);
+    }
+  }
+}
+
+/// [scale f16][minimum f16][fifth bits u32][16 bytes as in Q4_0]
+void dequantise_q5_1(const std::byte* blocks, std::int64_t count, float* __restrict out) {
+  for (std::int64_t i = 0; i < count; i += kBlock, blocks += 24, out += kBlock) {
+    const float scale = load_half(blocks);
+    const float minimum = load_half(blocks + 2);
+    const FifthBits fifth(blocks + 4);
+    for (int j = 0; j < kBlock / 2; ++j) {
+      const int pair = static_cast<int>(blocks[8 + j]);
+      out[j] = scale * static_cast<float>((pair & 15) | fifth.of(j)) + minimum;
+      out[j + kBlock / 2] = scale * static_cast<float>(pair >> 4 | fifth.of(j + kBlock / 2)) + minimum;
+    }
+  }
+}
+
 }  // namespace
 
 void dequantise_rows(const StoredTensor& tensor, std::int64_t first, std::int64_t count, float* out) {
@@ -104,6 +124,16 @@ void dequantise_rows(const StoredTensor& tensor, std::int64_t first, std::int64_
       return dequantise_q4_0(blocks, weights, out);
     case TensorType::q4_1:
       return dequantise_q4_1(blocks, weights, out);
+    case TensorType::q5_0:
+      return dequantise_q5_0(blocks, weights, out);
+    case TensorType::q5_1:
+      return dequantise_q5_1(blocks, weights, out);
+    case TensorType::q4_k:
+      return dequantise_q4_k(blocks, weights, out);
+    case TensorType::q5_k:
+      return dequantise_q5_k(blocks, weights, out);
+    case TensorType::q6_k:
+      return dequantise_q6_k(blocks, weights, out);
   }
 }
 

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "model/gguf_cursor.h"
 #include "model/gguf_parse.h"
+#include "model/gguf_split.h"
+#include "model/printable.h"
 
 namespace tide {
 
@@ -32,7 +34,9 @@ const char* kind_of(const GgufValue& value) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
+GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(path, Alone{}) { add_shards(); }
+
+GgufFile::GgufFile(const std::filesystem::path& path, Alone) : file_(path) {
   GgufCursor cursor(path.string(), file_.bytes());
   const GgufHeader header = parse_header(cursor);
   metadata_ = parse_metadata(cursor, header.n_metadata, offsets_);
@@ -47,6 +51,28 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
     alignment = static_cast<std::uint64_t>(value);
   }
   tensors_ = parse_tensors(cursor, header.n_tensors, alignment, file_.bytes());
+}
+
+void GgufFile::add_shards() {
+  const GgufSplit first = read_split(*this);
+  if (first.count == 1) return;
+  const auto paths = shard_paths(path(), first);
+  for (std::size_t number = 1; number < paths.size(); ++number) {
+    const GgufFile& shard = further_.emplace_back(GgufFile(paths[number], Alone{}));
+    check_shard(shard, static_cast<std::int64_t>(number), first);
+    for (const auto& [name, tensor] : shard.tensors_) {
+      if (!tensors_.emplace(name, tensor).second) {
+        fail_input("{}: tensor {} is also in an earlier shard", shard.place_of(tensor), printable(name));
+      }
+    }
+  }
+  check_tensor_count(*this, first);
+}
+
+std::vector<std::filesystem::path> GgufFile::files() const {
+  std::vector<std::filesystem::path> paths = {path()};
+  for (const GgufFile& shard : further_) paths.push_back(shard.path());
+  return paths;
 }
 
 const GgufValue& GgufFile::value(const std::string& key) const {
@@ -111,7 +137,19 @@ std::vector<std::int64_t> GgufFile::integers(const std::string& key) const {
   return widened;
 }
 
+const std::vector<double>& GgufFile::numbers(const std::string& key) const {
+  const auto* found = std::get_if<std::vector<double>>(&value(key));
+  if (found == nullptr) fail_kind(key, "an array of floating-point numbers");
+  return *found;
+}
+
 std::string GgufFile::place_of(const StoredTensor& tensor) const {
+  for (const GgufFile& shard : further_) {
+    const auto own = shard.tensors_.find(tensor.name);
+    if (own != shard.tensors_.end() && own->second.bytes.data() == tensor.bytes.data()) {
+      return shard.place_of(tensor);
+    }
+  }
   return fmt::format("{}: byte {}", path().string(), tensor.bytes.data() - file_.bytes().data());
 }
 

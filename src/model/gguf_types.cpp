@@ -9,13 +9,18 @@ namespace tide {
 
 namespace {
 
-constexpr std::array<std::pair<TensorType, GgufLayout>, 6> kLayouts = {{
+constexpr std::array<std::pair<TensorType, GgufLayout>, 11> kLayouts = {{
     {TensorType::f32, {"F32", 1, 4}},
     {TensorType::f16, {"F16", 1, 2}},
     {TensorType::bf16, {"BF16", 1, 2}},
     {TensorType::q8_0, {"Q8_0", 32, 2 + 32}},
     {TensorType::q4_0, {"Q4_0", 32, 2 + 16}},
     {TensorType::q4_1, {"Q4_1", 32, 2 + 2 + 16}},
+    {TensorType::q5_0, {"Q5_0", 32, 2 + 4 + 16}},
+    {TensorType::q5_1, {"Q5_1", 32, 2 + 2 + 4 + 16}},
+    {TensorType::q4_k, {"Q4_K", 256, 2 + 2 + 12 + 128}},
+    {TensorType::q5_k, {"Q5_K", 256, 2 + 2 + 12 + 32 + 128}},
+    {TensorType::q6_k, {"Q6_K", 256, 128 + 64 + 16 + 2}},
 }};
 
 /// Names by number; empty where the format has retired the number or never used it.

@@ -56,6 +56,14 @@ bool is_gguf(const std::filesystem::path& path) {
   return std::memcmp(magic.data(), "GGUF", magic.size()) == 0;
 }
 
+/// Of the lines "DIGEST  NAME" of the files of a folder.
+std::string sha256_of_list(const std::filesystem::path& folder, std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  std::string list;
+  for (const std::string& name : names) list += fmt::format("{}  {}\n", sha256_of_file(folder / name), name);
+  return sha256_of(list);
+}
+
 std::shared_ptr<const Model> load_gguf(const std::filesystem::path& path, WeightType type) {
   const GgufFile file(path);
   ModelConfig config = read_gguf_config(file);
@@ -83,13 +91,16 @@ std::shared_ptr<const Model> load_hf_folder(const std::filesystem::path& path, W
 }  // namespace
 
 std::string sha256_of_checkpoint(const std::filesystem::path& path) {
-  if (!std::filesystem::is_directory(path)) return sha256_of_file(path);
-  std::vector<std::string> names = safetensors_files(path);
-  names.insert(names.end(), {"config.json", "tokenizer.json"});
-  std::sort(names.begin(), names.end());
-  std::string list;
-  for (const std::string& name : names) list += fmt::format("{}  {}\n", sha256_of_file(path / name), name);
-  return sha256_of(list);
+  if (std::filesystem::is_directory(path)) {
+    std::vector<std::string> names = safetensors_files(path);
+    names.insert(names.end(), {"config.json", "tokenizer.json"});
+    return sha256_of_list(path, std::move(names));
+  }
+  std::vector<std::string> names;
+  if (is_gguf(path)) {
+    for (const auto& file : GgufFile(path).files()) names.push_back(file.filename().string());
+  }
+  return names.size() > 1 ? sha256_of_list(path.parent_path(), std::move(names)) : sha256_of_file(path);
 }
 
 std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type) {

@@ -44,14 +44,16 @@ class Model {
 };
 
 /// The digest by which recordings and head maps know a checkpoint, in lower-case hexadecimal. A file: SHA-256
-/// of its bytes. A Hugging Face folder: SHA-256 of the lines "DIGEST  NAME" (two spaces, each line ended by a
-/// newline) of config.json, tokenizer.json and the safetensors files that hold the weights, in ascending
-/// order of their names' bytes: what `sha256sum config.json model*.safetensors tokenizer.json | sha256sum`
-/// prints. Throws InputError.
+/// of its bytes. A GGUF checkpoint split over several files, or a Hugging Face folder: SHA-256 of the lines
+/// "DIGEST  NAME" (two spaces, each line ended by a newline) of its files, in ascending order of their names'
+/// bytes. Those of a folder are config.json, tokenizer.json and the safetensors files that hold the weights.
+/// So it is what `sha256sum NAME-*-of-00003.gguf | sha256sum` prints, or
+/// `sha256sum config.json model*.safetensors tokenizer.json | sha256sum`. Throws InputError.
 std::string sha256_of_checkpoint(const std::filesystem::path& path);
 
-/// Loads a checkpoint with its weights in `type`: a GGUF file, or a Hugging Face folder (config.json,
-/// tokenizer.json, safetensors). Throws InputError naming the file and what is wrong with it.
+/// Loads a checkpoint with its weights in `type`: a GGUF file (the first of a split one's), or a Hugging Face
+/// folder (config.json, tokenizer.json, safetensors). Throws InputError naming the file and what is wrong
+/// with it.
 std::shared_ptr<const Model> load_model(const std::filesystem::path& path, WeightType type);
 
 }  // namespace tide

@@ -87,6 +87,75 @@ TEST(Dequantise, Q4WithMinimumAddsIt) {
   }
 }
 
+TEST(Dequantise, Q5TakesItsFifthBitsFromOneWord) {
+  GgufBytes b, with_minimum;
+  b.put(float_to_half(0.5f)).u32(0x80000001u);
+  with_minimum.put(float_to_half(0.5f)).put(float_to_half(-3.0f)).u32(0x80000001u);
+  for (int j = 0; j < 16; ++j) {
+    b.put(static_cast<std::uint8_t>((15 - j) << 4 | j));
+    with_minimum.put(static_cast<std::uint8_t>((15 - j) << 4 | j));
+  }
+  const auto out = rows(tensor_of(TensorType::q5_0, {32}, b), 0, 1);
+  const auto moved = rows(tensor_of(TensorType::q5_1, {32}, with_minimum), 0, 1);
+  for (int j = 0; j < 32; ++j) {
+    const int low = j < 16 ? j : 31 - j, fifth = j == 0 || j == 31 ? 16 : 0;
+    EXPECT_EQ(out[j], 0.5f * static_cast<float>(low + fifth - 16)) << j;
+    EXPECT_EQ(moved[j], 0.5f * static_cast<float>(low + fifth) - 3.0f) << j;
+  }
+}
+
+/// Scale g + 40 (of 6 bits) and minimum 50 - g of the groups g = 0 … 7, as Q4_K and Q5_K pack them.
+void put_group_scales(GgufBytes& b) {
+  const auto scale = [](int group) { return group + 40; };
+  const auto minimum = [](int group) { return 50 - group; };
+  for (int g = 0; g < 4; ++g) b.put(static_cast<std::uint8_t>(scale(g) | scale(g + 4) >> 4 << 6));
+  for (int g = 0; g < 4; ++g) b.put(static_cast<std::uint8_t>(minimum(g) | minimum(g + 4) >> 4 << 6));
+  for (int g = 4; g < 8; ++g) b.put(static_cast<std::uint8_t>((scale(g) & 15) | (minimum(g) & 15) << 4));
+}
+
+TEST(Dequantise, Q4KGroupsHaveScalesAndMinimaOfTheirOwn) {
+  GgufBytes b;
+  b.put(float_to_half(0.5f)).put(float_to_half(0.25f));
+  put_group_scales(b);
+  for (int i = 0; i < 128; ++i) b.put(static_cast<std::uint8_t>((i + 3) % 16 << 4 | i % 16));
+  const auto out = rows(tensor_of(TensorType::q4_k, {256}, b), 0, 1);
+  for (int i = 0; i < 256; ++i) {
+    const int group = i / 32, value = (i + group % 2 * 3) % 16;
+    EXPECT_EQ(out[i],
+              0.5f * static_cast<float>((group + 40) * value) - 0.25f * static_cast<float>(50 - group))
+        << i;
+  }
+}
+
+TEST(Dequantise, Q5KAddsABitToQ4K) {
+  GgufBytes b;
+  b.put(float_to_half(0.5f)).put(float_to_half(0.25f));
+  put_group_scales(b);
+  for (int j = 0; j < 32; ++j) b.put(static_cast<std::uint8_t>(j * 7));
+  for (int i = 0; i < 128; ++i) b.put(static_cast<std::uint8_t>((i + 3) % 16 << 4 | i % 16));
+  const auto out = rows(tensor_of(TensorType::q5_k, {256}, b), 0, 1);
+  for (int i = 0; i < 256; ++i) {
+    const int group = i / 32, value = (i + group % 2 * 3) % 16 + 16 * ((i % 32 * 7) >> group & 1);
+    EXPECT_EQ(out[i],
+              0.5f * static_cast<float>((group + 40) * value) - 0.25f * static_cast<float>(50 - group))
+        << i;
+  }
+}
+
+TEST(Dequantise, Q6KScalesSixteenWeightsBySignedBytes) {
+  GgufBytes b;
+  for (int i = 0; i < 128; ++i) b.put(static_cast<std::uint8_t>((i + 5) % 16 << 4 | i % 16));
+  for (int i = 0; i < 64; ++i) b.put(static_cast<std::uint8_t>(0b11100100));  // groups 0 to 3: 0, 1, 2, 3
+  for (int s = 0; s < 16; ++s) b.put(static_cast<std::int8_t>(s == 15 ? -128 : s - 8));
+  b.put(float_to_half(-0.5f));
+  const auto out = rows(tensor_of(TensorType::q6_k, {256}, b), 0, 1);
+  for (int i = 0; i < 256; ++i) {
+    const int group = i / 32 % 4, scale = i / 16 == 15 ? -128 : i / 16 - 8;
+    const int value = (i + (group >= 2 ? 5 : 0)) % 16 + 16 * group - 32;
+    EXPECT_EQ(out[i], -0.5f * static_cast<float>(scale * value)) << i;
+  }
+}
+
 /// Rows of `n_blocks` Q4_1 blocks whose weights differ from row to row.
 GgufBytes many_rows(int n_rows, int n_blocks) {
   GgufBytes b;

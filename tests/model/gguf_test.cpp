@@ -194,8 +194,9 @@ TEST(Gguf, RefusesSizesThatOverflow) {
 }
 
 TEST(Gguf, RefusesUnsupportedTypeByName) {
-  EXPECT_THAT(refusal(with_tensor({256}, 14, 0)),
-              HasSubstr("tensor w: type Q6_K is not supported; supported: F32, F16, BF16, Q8_0, Q4_0, Q4_1"));
+  EXPECT_THAT(refusal(with_tensor({256}, 10, 0)),
+              HasSubstr("tensor w: type Q2_K is not supported; supported: F32, F16, BF16, Q8_0, Q4_0, Q4_1, "
+                        "Q5_0, Q5_1, Q4_K, Q5_K, Q6_K"));
   EXPECT_THAT(refusal(with_tensor({4}, 4, 0)), HasSubstr("type unknown type 4 is not supported"));
   EXPECT_THAT(refusal(with_tensor({4}, 999, 0)), HasSubstr("type unknown type 999 is not supported"));
 }
@@ -203,6 +204,12 @@ TEST(Gguf, RefusesUnsupportedTypeByName) {
 TEST(Gguf, RefusesRowsOfPartialBlocks) {
   EXPECT_THAT(refusal(with_tensor({16, 2}, 8, 0, 34)),
               HasSubstr("rows of 16 weights are no whole number of Q8_0"));
+  for (const std::uint32_t type : {12u, 13u, 14u}) {
+    EXPECT_THAT(refusal(with_tensor({128, 2}, type, 0, 210)),
+                HasSubstr("rows of 128 weights are no whole number of Q"))
+        << type;
+    EXPECT_THAT(refusal(with_tensor({128, 2}, type, 0, 210)), HasSubstr("_K blocks of 256")) << type;
+  }
 }
 
 TEST(Gguf, RefusesMisalignedOffset) {

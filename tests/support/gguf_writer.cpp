@@ -72,6 +72,24 @@ void GgufWriter::write(const std::filesystem::path& path) const {
   std::ofstream(path, std::ios::binary) << head.pad(kAlignment).bytes << data.pad(kAlignment).bytes;
 }
 
+std::filesystem::path GgufWriter::write_split(const std::filesystem::path& folder, const std::string& stem,
+                                              std::uint32_t n_files) const {
+  const auto path = [&](std::uint32_t number) {
+    return folder / fmt::format("{}-{:05}-of-{:05}.gguf", stem, number + 1, n_files);
+  };
+  std::vector<GgufWriter> parts(n_files);
+  parts.front().metadata = metadata;
+  std::size_t at = 0;
+  for (const auto& [name, tensor] : tensors) parts[at++ * n_files / tensors.size()].tensors[name] = tensor;
+  for (std::uint32_t number = 0; number < n_files; ++number) {
+    parts[number].metadata["split.no"] = number;
+    parts[number].metadata["split.count"] = n_files;
+    parts[number].metadata["split.tensors.count"] = static_cast<std::uint32_t>(tensors.size());
+    parts[number].write(path(number));
+  }
+  return path(0);
+}
+
 GgufWriter tiny_gguf(std::uint64_t seed) {
   const ModelConfig config = tiny_config();
   const auto number = [](int value) { return static_cast<std::uint32_t>(value); };

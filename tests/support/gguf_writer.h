@@ -23,6 +23,10 @@ struct GgufWriter {
   std::map<std::string, Tensor> tensors;
 
   void write(const std::filesystem::path& path) const;
+  /// The same over several files, `stem`-00001-of-…gguf and on, split as gguf-split does it. Returns the
+  /// first.
+  std::filesystem::path write_split(const std::filesystem::path& folder, const std::string& stem,
+                                    std::uint32_t n_files) const;
 };
 
 /// A sound file of the tiny model's shape: tensors filled from `seed`, tied LM head, gpt2 tokenizer.
