@@ -12,11 +12,9 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/inspect_model.h"
+#include "model/checkpoint.h"
 #include "record/recover.h"
-#if __has_include("model/describe.h")
-#include "model/describe.h"
-#define TIDE_HAS_DESCRIBE_MODEL 1
-#endif
 
 namespace tide::cli {
 
@@ -106,23 +104,12 @@ void recover(const Options& options) {
 }
 
 void run(const Options& options) {
-  if (!looks_like_hdf5(options.file)) {
-#ifdef TIDE_HAS_DESCRIBE_MODEL
-    if (!options.recover.empty()) {
-      fail_input("recover {}: not an HDF5 file (signature missing at byte 0), expected a recording",
-                 options.file.string());
-    }
-    const nlohmann::json facts = describe_model(options.file);
-    if (options.json) return print_json(facts);
-    for (const auto& [name, value] : facts.items()) {
-      std::printf("  %-16s %s\n", name.c_str(),
-                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
-    }
-    return;
-#else
-    fail_input("inspect {}: not an HDF5 file (signature missing at byte 0), expected a recording",
-               options.file.string());
-#endif
+  const bool is_model = looks_like_checkpoint(options.file);
+  if (is_model && options.recover.empty()) return inspect_model(options.file, options.json);
+  if (is_model || !looks_like_hdf5(options.file)) {
+    fail_input("{} {}: not an HDF5 file (signature missing at byte 0), expected a recording{}",
+               options.recover.empty() ? "inspect" : "recover", options.file.string(),
+               options.recover.empty() ? " or a model" : "");
   }
   if (!options.recover.empty()) return recover(options);
   inspect_one(options);
@@ -132,8 +119,12 @@ void run(const Options& options) {
 
 void add_inspect(CLI::App& root) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = root.add_subcommand("inspect", "What a file holds, and whether it is sound");
-  command->add_option("file", options->file, "A recording, or what a cut-off one left (.part)")->required();
+  CLI::App* command =
+      root.add_subcommand("inspect", "What a recording or a model holds, and whether it is sound");
+  command
+      ->add_option("file", options->file,
+                   "A recording, what a cut-off one left (.part), a GGUF file, or a Hugging Face folder")
+      ->required();
   command->add_option("--recover", options->recover,
                       "Copy the committed steps of a cut-off recording into this file");
   command->add_flag("--force", options->force, "Replace what is there");

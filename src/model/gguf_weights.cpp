@@ -26,14 +26,13 @@ const TensorNames kNames = {.embedding = "token_embd",
 
 }  // namespace
 
-std::unique_ptr<Weights> read_gguf_weights(const GgufFile& file, const ModelConfig& config, WeightType type) {
-  WeightLoader loader(file, type);
+std::unique_ptr<Weights> collect_gguf_weights(WeightLoader& loader, const GgufFile& file,
+                                              const ModelConfig& config) {
   const bool tied = !file.has_tensor(weight_name(kNames.lm_head));
   auto weights = collect_weights(loader, config, kNames, tied,
                                  find_architecture(config.architecture)->interleaved_in_gguf);
   loader.ignore(kRotaryDivisors);  // part of the configuration
   loader.refuse_unused();
-  loader.run();
   return weights;
 }
 

@@ -32,9 +32,7 @@ void check_embedding(const TensorSource& source, const ModelConfig& config) {
                 std::array<std::int64_t, 2>{config.vocab_size, config.hidden_size});
 }
 
-std::unique_ptr<Weights> read_hf_weights(const TensorSource& source, const HfConfig& config,
-                                         WeightType type) {
-  WeightLoader loader(source, type);
+std::unique_ptr<Weights> collect_hf_weights(WeightLoader& loader, const HfConfig& config) {
   auto weights = collect_weights(loader, config.model, kNames, config.tied);
   // transformers leaves these alone too: a second copy of a tied embedding, and rotary frequencies that are
   // made from rope_theta.
@@ -43,7 +41,6 @@ std::unique_ptr<Weights> read_hf_weights(const TensorSource& source, const HfCon
     loader.ignore(fmt::format("{}.{}.self_attn.rotary_emb.inv_freq", kNames.layers, layer));
   }
   loader.refuse_unused();
-  loader.run();
   return weights;
 }
 

@@ -11,4 +11,16 @@ WeightType weight_type_of(const std::string& name) {
   fail_input("dtype: '{}' is unknown, expected bf16, fp32 or q8_0", name);
 }
 
+const char* name_of(WeightType type) {
+  switch (type) {
+    case WeightType::f32:
+      return "fp32";
+    case WeightType::bf16:
+      return "bf16";
+    case WeightType::q8_0:
+      return "q8_0";
+  }
+  return "";
+}
+
 }  // namespace tide

@@ -11,5 +11,7 @@ enum class WeightType : std::uint8_t { f32, bf16, q8_0 };
 
 /// The type that users call "fp32", "bf16" or "q8_0". Throws InputError naming the three.
 WeightType weight_type_of(const std::string& name);
+/// "fp32", "bf16" or "q8_0"
+const char* name_of(WeightType type);
 
 }  // namespace tide
