@@ -10,9 +10,15 @@
 
 namespace tide {
 
-Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig& config, int forced) {
+Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig& config, int forced,
+               const BudgetShare* paper) {
   text_ = spec.take("budget", fallback);
   const std::string what = spec.where() + ": budget";
+  if (paper && text_ == "paper") {
+    percent_ = paper->percent;
+    positions_ = paper->least;
+    return;
+  }
   if (text_.ends_with('%')) {
     const double percent = parse_number(text_.substr(0, text_.size() - 1), what);
     if (percent <= 0 || percent > 100)
@@ -33,10 +39,8 @@ Budget::Budget(PolicySpec& spec, const std::string& fallback, const ModelConfig&
 
 std::int64_t Budget::at(std::int64_t kv_len) const {
   // Multiplied before it is divided: 0.29 * 100 would be one short of 29.
-  const std::int64_t wanted =
-      percent_ > 0 ? static_cast<std::int64_t>(std::floor(percent_ * static_cast<double>(kv_len) / 100))
-                   : positions_;
-  return std::clamp<std::int64_t>(wanted, 1, kv_len);
+  const auto share = static_cast<std::int64_t>(std::floor(percent_ * static_cast<double>(kv_len) / 100));
+  return std::clamp<std::int64_t>(std::max(share, positions_), 1, kv_len);
 }
 
 }  // namespace tide

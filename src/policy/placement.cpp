@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -49,36 +50,64 @@ std::vector<Role> parse_placement(PolicySpec& spec, const ModelConfig& config, s
 
 }  // namespace
 
-std::vector<Role> take_reuse_placement(PolicySpec& spec, const ModelConfig& config,
-                                       const std::vector<int>& default_select) {
-  std::vector<Role> roles;
-  if (spec.has("placement")) {
-    roles = parse_placement(spec, config, "FS.");
-  } else {
-    const auto select = parse_layers(spec.take("select", format_layers(default_select)), config.n_layers,
-                                     spec.where() + ": select");
-    const std::string default_full = config.n_layers > 1 ? "0-1" : "0";
-    const auto full = parse_layers(spec.take("full", default_full), config.n_layers, spec.where() + ": full");
-    if (select.empty()) fail_input("{}: select names no layer", spec.where());
-    roles.assign(static_cast<std::size_t>(config.n_layers), Role::sparse);
-    std::fill(roles.begin(), roles.begin() + select.front(), Role::full);
-    for (const int layer : full) roles[static_cast<std::size_t>(layer)] = Role::full;
-    for (const int layer : select) {
-      const bool twice = spec.has("full") && std::binary_search(full.begin(), full.end(), layer);
-      if (twice) fail_input("{}: layer {} is named in full and in select", spec.where(), layer);
-      roles[static_cast<std::size_t>(layer)] = Role::select;
-    }
-    spec.forget("select");
-    spec.forget("full");
-    spec.take("placement", "");
+namespace {
+
+/// From `full=` and `select=`.
+std::vector<Role> roles_of_lists(PolicySpec& spec, const ModelConfig& config, const ReusePlacement& method) {
+  const auto layers = [&](const char* key, const std::string& fallback) {
+    return parse_layers(spec.take(key, fallback), config.n_layers, fmt::format("{}: {}", spec.where(), key));
+  };
+  const auto select = layers("select", format_layers(method.select));
+  const auto full = layers("full", config.n_layers > 1 ? method.full : "0");
+  if (select.empty()) fail_input("{}: select names no layer", spec.where());
+  std::vector<Role> roles(static_cast<std::size_t>(config.n_layers), Role::sparse);
+  std::fill(roles.begin(), roles.begin() + select.front(), Role::full);
+  for (const int layer : full) roles[static_cast<std::size_t>(layer)] = Role::full;
+  for (const int layer : select) {
+    const bool twice = spec.has("full") && std::binary_search(full.begin(), full.end(), layer);
+    if (twice) fail_input("{}: layer {} is named in full and in select", spec.where(), layer);
+    roles[static_cast<std::size_t>(layer)] = layer == 0 ? Role::select : method.chooser;
+    const std::size_t after = static_cast<std::size_t>(layer) + 1;
+    if (method.full_after && after < roles.size()) roles[after] = Role::full;
   }
+  spec.forget("select");
+  spec.forget("full");
+  spec.take("placement", "");
+  return roles;
+}
+
+bool chooses(Role role) { return role == Role::select || role == Role::estimate; }
+
+}  // namespace
+
+std::vector<Role> take_reuse_placement(PolicySpec& spec, const ModelConfig& config,
+                                       const ReusePlacement& method) {
+  const std::string letters = method.chooser == Role::estimate ? "FSE." : "FS.";
+  const std::vector<Role> roles =
+      spec.has("placement") ? parse_placement(spec, config, letters) : roles_of_lists(spec, config, method);
   const auto first_sparse = std::find(roles.begin(), roles.end(), Role::sparse);
-  if (std::find(roles.begin(), first_sparse, Role::select) == first_sparse && first_sparse != roles.end()) {
+  if (std::find_if(roles.begin(), first_sparse, chooses) == first_sparse && first_sparse != roles.end()) {
     fail_input("{}: layer {} is sparse before any selection layer", spec.where(),
                first_sparse - roles.begin());
   }
   spec.resolve("placement", placement_letters(roles));
   return roles;
+}
+
+std::vector<int> tidal_layers(int n_layers) {
+  const int first = std::min(2, n_layers - 1);
+  const int middle = at_same_depth({13}, 32, n_layers).front();
+  return middle > first ? std::vector<int>{first, middle} : std::vector<int>{first};
+}
+
+std::vector<int> at_same_depth(const std::vector<int>& layers, int paper_layers, int n_layers) {
+  std::vector<int> result;
+  for (const int layer : layers) {
+    const int here =
+        std::min(static_cast<int>(std::lround(1.0 * layer * n_layers / paper_layers)), n_layers - 1);
+    if (result.empty() || here > result.back()) result.push_back(here);
+  }
+  return result;
 }
 
 std::vector<Role> take_uniform_placement(PolicySpec& spec, const ModelConfig& config, Role role,

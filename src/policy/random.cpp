@@ -44,7 +44,7 @@ class RandomState final : public PolicyState {
   const PositionSets* choose(const LayerStep& step) override {
     const auto layer = static_cast<std::size_t>(step.layer);
     if (policy_.placement()[layer] == Role::full) return nullptr;
-    const int n_sets = policy_.rule().n_sets(*step.config);
+    const int n_sets = set_count(policy_.rule().sharing, *step.config);
     draw_.resize(static_cast<std::size_t>(n_sets * step.kv_len));
     const std::uint64_t stream = mix(mix(seed_ ^ mix(static_cast<std::uint64_t>(step.step))) + layer);
     step.pool->run(n_sets, [&](std::int64_t set) {

@@ -9,7 +9,7 @@
 
 namespace tide {
 
-int SelectionRule::n_sets(const ModelConfig& config) const {
+int set_count(Sharing sharing, const ModelConfig& config) {
   switch (sharing) {
     case Sharing::head:
       return config.n_heads;
@@ -31,13 +31,19 @@ const char* sharing_name(Sharing sharing) {
   }
 }
 
-SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config) {
+Sharing take_sharing(PolicySpec& spec, const std::string& fallback) {
+  const std::string name = spec.take_choice("sharing", fallback, {"head", "group", "all"});
+  return name == "head" ? Sharing::head : name == "group" ? Sharing::group : Sharing::all;
+}
+
+SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config,
+                                  const std::string& default_budget, const std::string& default_sharing,
+                                  const BudgetShare* paper) {
   SelectionRule rule;
   rule.sinks = spec.take_int("sinks", 0, 0, config.max_positions);
   rule.recent = spec.take_int("recent", 0, 0, config.max_positions);
-  rule.budget = Budget(spec, "64", config, rule.sinks + rule.recent);
-  const std::string sharing = spec.take_choice("sharing", "head", {"head", "group", "all"});
-  rule.sharing = sharing == "head" ? Sharing::head : sharing == "group" ? Sharing::group : Sharing::all;
+  rule.budget = Budget(spec, default_budget, config, rule.sinks + rule.recent, paper);
+  rule.sharing = take_sharing(spec, default_sharing);
   return rule;
 }
 
@@ -50,13 +56,22 @@ std::vector<std::int32_t> identity_sets(Sharing sharing, const ModelConfig& conf
   return set_of_head;
 }
 
+void resize_sets(Sharing sharing, const ModelConfig& config, std::int64_t width, PositionSets& out) {
+  out.n_sets = set_count(sharing, config);
+  out.width = static_cast<int>(width);
+  out.position.resize(static_cast<std::size_t>(out.n_sets * width));
+  out.score.resize(out.position.size());
+  out.count.assign(static_cast<std::size_t>(out.n_sets), static_cast<std::int32_t>(width));
+  if (out.set_of_head.empty()) out.set_of_head = identity_sets(sharing, config);
+}
+
 void Selector::choose(const SelectionRule& rule, const LayerStep& step, const LayerScores& scores,
                       PositionSets& out) {
   if (rule.sharing == Sharing::head) {
     choose_by_value(rule, step, scores.score, scores.stride, out);
     return;
   }
-  const int n_sets = rule.n_sets(*step.config), heads_a_set = step.config->n_heads / n_sets;
+  const int n_sets = set_count(rule.sharing, *step.config), heads_a_set = step.config->n_heads / n_sets;
   pooled_.resize(static_cast<std::size_t>(n_sets * scores.kv_len));
   step.pool->run(n_sets, [&](std::int64_t set) {
     kernels::cpu::pooled_prob({.score = scores.score + set * heads_a_set * scores.stride + scores.first,
@@ -77,14 +92,8 @@ void Selector::choose_by_value(const SelectionRule& rule, const LayerStep& step,
   // the sinks; what it holds can be less than is forced, too.
   const std::int64_t sinks = std::clamp<std::int64_t>(rule.sinks - first, 0, width);
   const std::int64_t recent = std::min<std::int64_t>(rule.recent, width - sinks);
-  const int n_sets = rule.n_sets(*step.config);
-  out.n_sets = n_sets;
-  out.width = static_cast<int>(width);
-  out.position.resize(static_cast<std::size_t>(n_sets * width));
-  out.score.resize(out.position.size());
-  out.count.resize(static_cast<std::size_t>(n_sets));
-  if (out.set_of_head.empty()) out.set_of_head = identity_sets(rule.sharing, *step.config);
-  step.pool->run(n_sets, [&](std::int64_t set) {
+  resize_sets(rule.sharing, *step.config, width, out);
+  step.pool->run(out.n_sets, [&](std::int64_t set) {
     std::int32_t* position = out.position.data() + set * width;
     float* score = out.score.data() + set * width;
     const std::int64_t forced = sinks + recent;

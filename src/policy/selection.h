@@ -20,17 +20,26 @@ struct SelectionRule {
   Sharing sharing = Sharing::head;
   int sinks = 0;   ///< first positions, always in a set
   int recent = 0;  ///< last positions, always in a set
-
-  int n_sets(const ModelConfig& config) const;
 };
 
 const char* sharing_name(Sharing sharing);
+/// Sets of a model.
+int set_count(Sharing sharing, const ModelConfig& config);
+/// Takes key sharing. Throws InputError.
+Sharing take_sharing(PolicySpec& spec, const std::string& fallback);
 
-/// Takes keys budget, sharing, sinks, recent. Throws InputError.
-SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config);
+/// Takes keys budget, sharing, sinks, recent; `paper`: what `budget=paper` means, null: nothing. Throws
+/// InputError.
+SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config,
+                                  const std::string& default_budget = "64",
+                                  const std::string& default_sharing = "head",
+                                  const BudgetShare* paper = nullptr);
 
 /// Which set each query head reads when every layer keeps its own heads: [n_heads].
 std::vector<std::int32_t> identity_sets(Sharing sharing, const ModelConfig& config);
+
+/// Makes room for sets of `width` positions, with their readers if there are none yet; counts are `width`.
+void resize_sets(Sharing sharing, const ModelConfig& config, std::int64_t width, PositionSets& out);
 
 /// Chooses sets and reuses its buffers from step to step.
 class Selector {
