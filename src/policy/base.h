@@ -28,8 +28,10 @@ std::shared_ptr<const AttentionPolicy> make_kascade(PolicySpec& spec, const Poli
 std::shared_ptr<const AttentionPolicy> make_lessismore(PolicySpec& spec, const PolicyContext& context);
 std::shared_ptr<const AttentionPolicy> make_omnikv(PolicySpec& spec, const PolicyContext& context);
 std::shared_ptr<const AttentionPolicy> make_oracle(PolicySpec& spec, const PolicyContext& context);
+std::shared_ptr<const AttentionPolicy> make_quest(PolicySpec& spec, const PolicyContext& context);
 std::shared_ptr<const AttentionPolicy> make_random(PolicySpec& spec, const PolicyContext& context);
 std::shared_ptr<const AttentionPolicy> make_tidal(PolicySpec& spec, const PolicyContext& context);
+std::shared_ptr<const AttentionPolicy> make_tokenselect(PolicySpec& spec, const PolicyContext& context);
 std::shared_ptr<const AttentionPolicy> make_window(PolicySpec& spec, const PolicyContext& context);
 
 }  // namespace tide

@@ -18,8 +18,9 @@ struct Entry {
 
 constexpr std::array kEntries = {
     Entry{"full", make_full},     Entry{"kascade", make_kascade}, Entry{"lessismore", make_lessismore},
-    Entry{"omnikv", make_omnikv}, Entry{"oracle", make_oracle},   Entry{"random", make_random},
-    Entry{"tidal", make_tidal},   Entry{"window", make_window},
+    Entry{"omnikv", make_omnikv}, Entry{"oracle", make_oracle},   Entry{"quest", make_quest},
+    Entry{"random", make_random}, Entry{"tidal", make_tidal},     Entry{"tokenselect", make_tokenselect},
+    Entry{"window", make_window},
 };
 
 }  // namespace

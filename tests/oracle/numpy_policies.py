@@ -102,6 +102,47 @@ def lessismore(view, budget="64", sharing="all"):
     return sets
 
 
+def quest_bounds(view, page=16):
+    """[heads, pages]: sum over channels of max(q * smallest, q * largest key of the page), scaled."""
+    bounds = []
+    for begin in range(0, view.kv_len, page):
+        keys = np.repeat(view.k[:, begin : begin + page], view.group, axis=0)
+        bounds.append(np.maximum(view.q * keys.min(1), view.q * keys.max(1)).sum(-1))
+    return np.stack(bounds, -1) / np.sqrt(view.q.shape[1])
+
+
+def quest(view, budget="64", sharing="head", page=16):
+    """Quest: the page being written, and the pages of the highest bounds."""
+    n_pages = -(-view.kv_len // page)
+    size = positions_of(budget, view.kv_len)
+    wanted = n_pages if size == view.kv_len else max(1, size // page)
+    current = range((n_pages - 1) * page, view.kv_len)
+    bounds, others = quest_bounds(view, page), np.arange((n_pages - 1) * page)
+    return [Choice(current, others, bounds[heads].sum(0)[others // page], (wanted - 1) * page)
+            for heads in view.shared(sharing)]
+
+
+class TokenSelect:
+    """TokenSelect at one layer, over its steps: a soft vote of all heads, and the selection cache."""
+
+    def __init__(self, budget, threshold):
+        self.budget, self.threshold, self.query, self.voted = budget, threshold, None, None
+
+    def choose(self, view):
+        """(whether the cache served, Choice): first, last and voted positions as 128 : 512 : 2048."""
+        size = positions_of(self.budget, view.kv_len)
+        first, last = size * 128 // 2688, size * 512 // 2688
+        forced = [*range(first), *range(view.kv_len - last, view.kv_len)]
+        query = view.q.ravel()
+        if self.query is not None:
+            cosine = query @ self.query / np.linalg.norm(query) / np.linalg.norm(self.query)
+            if cosine >= self.threshold:
+                return True, forced
+        self.query = query
+        middle = np.arange(first, view.kv_len - last)
+        return False, Choice(forced, middle, view.weights().sum(0)[middle], size - len(forced))
+
+
 def window(view, budget="64", sinks=4):
     """The first `sinks` and the last positions."""
     size = positions_of(budget, view.kv_len)

@@ -1,0 +1,155 @@
+// tokenselect: TokenSelect (arXiv 2411.02886, section 4). Every layer lets all heads vote: softmax weights of
+// the scaled dot products, summed over heads, choose one set for all; the first and the last positions are
+// always read. First, last and voted share the budget as 128 : 512 : 2048, or are `n_init`, `n_local` and the
+// rest. The selection cache: a layer keeps its voted positions while its query is similar to that of its last
+// vote (cosine over all heads >= `threshold`, the paper's 0.9). A vote looks at every key, which counts as
+// read. Layers 0 and 1 read everything. Keys are scored as they are cached, rotated. The prefill is dense,
+// positions are as they are.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "policy/base.h"
+#include "policy/placement.h"
+#include "policy/selection.h"
+
+namespace tide {
+
+namespace {
+
+/// Key `n_init` or `n_local`: a number, or "paper" (-1).
+int take_forced(PolicySpec& spec, const std::string& key, const ModelConfig& config) {
+  return spec.take(key, "paper") == "paper" ? -1 : spec.take_int(key, 0, 0, config.max_positions);
+}
+
+double take_threshold(PolicySpec& spec) {
+  const std::string what = spec.where() + ": threshold";
+  const double threshold = parse_number(spec.take("threshold", "0.9"), what);
+  if (threshold < -1 || threshold > 2) fail_input("{} is {}, expected -1 to 2", what, threshold);
+  spec.resolve("threshold", fmt::format("{}", threshold));
+  return threshold;
+}
+
+class TokenSelectPolicy final : public BoundPolicy {
+ public:
+  TokenSelectPolicy(PolicySpec& spec, const PolicyContext& context)
+      : n_init(take_forced(spec, "n_init", *context.config)),
+        n_local(take_forced(spec, "n_local", *context.config)),
+        rule(spec, "64", *context.config, std::max(n_init, 0) + std::max(n_local, 0)),
+        threshold(take_threshold(spec)) {
+    placement_ = take_uniform_placement(spec, *context.config, Role::estimate, "0-1");
+    canonical_ = spec.finish();
+  }
+
+  std::unique_ptr<PolicyState> begin(std::uint64_t) const override;
+  std::string sharing() const override { return "all"; }
+  std::string budget() const override { return rule.text(); }
+
+  std::int64_t first_of(std::int64_t width) const { return n_init >= 0 ? n_init : width * 128 / 2688; }
+  std::int64_t last_of(std::int64_t width) const { return n_local >= 0 ? n_local : width * 512 / 2688; }
+
+  const int n_init, n_local;  // -1: the paper's shares
+  const Budget rule;
+  const double threshold;
+};
+
+class TokenSelectState final : public PolicyState {
+ public:
+  explicit TokenSelectState(const TokenSelectPolicy& policy)
+      : policy_(policy), layers_(policy.placement().size()) {}
+
+  const PositionSets* choose(const LayerStep& step) override {
+    const auto index = static_cast<std::size_t>(step.layer);
+    if (policy_.placement()[index] == Role::full) return nullptr;
+    Layer& layer = layers_[index];
+    const auto size = static_cast<std::size_t>(step.config->n_heads * step.config->head_dim);
+    layer.key_bytes = 0;
+    if (layer.query.empty() || similarity(layer.query.data(), step.query, size) < policy_.threshold) {
+      layer.query.assign(step.query, step.query + size);
+      vote(step, layer);
+    } else {
+      move_on(step, layer);
+    }
+    return &layer.sets;
+  }
+  const PositionSets* observe(const LayerStep&, const LayerScores&) override { return nullptr; }
+  std::int64_t metadata_bytes(int layer) const override {
+    return layers_[static_cast<std::size_t>(layer)].key_bytes;
+  }
+
+ private:
+  struct Layer {
+    std::vector<float> query;  // of the last vote: [n_heads * head_dim]
+    PositionSets sets;         // forced positions, then those of the last vote
+    std::int64_t width = 0;    // budget at the last vote: shares of a growing one would reach into its votes
+    std::int64_t key_bytes = 0;  // that this step's vote read
+  };
+
+  static double similarity(const float* a, const float* b, std::size_t n) {
+    double dot = 0, aa = 0, bb = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      dot += static_cast<double>(a[i]) * b[i];
+      aa += static_cast<double>(a[i]) * a[i];
+      bb += static_cast<double>(b[i]) * b[i];
+    }
+    return dot / std::sqrt(aa * bb);
+  }
+
+  void vote(const LayerStep& step, Layer& layer) {
+    SelectionRule rule{.budget = policy_.rule, .sharing = Sharing::all};
+    const std::int64_t width = rule.budget.at(step.kv_len);
+    rule.sinks = static_cast<int>(policy_.first_of(width));
+    rule.recent = static_cast<int>(policy_.last_of(width));
+    selector_.choose(rule, step, step.exact_scores(), layer.sets);
+    layer.width = width;
+    layer.key_bytes = (step.kv_len - step.first) * step.config->n_kv_heads * step.config->head_dim *
+                      static_cast<std::int64_t>(kernels::size_of(step.kv.dtype));
+  }
+
+  /// The cached votes, and the first and last positions of now.
+  void move_on(const LayerStep& step, Layer& layer) {
+    PositionSets& sets = layer.sets;
+    const std::int64_t in_reach = step.kv_len - step.first;
+    const std::int64_t first =
+        std::clamp<std::int64_t>(policy_.first_of(layer.width) - step.first, 0, in_reach);
+    const std::int64_t last = std::min(policy_.last_of(layer.width), in_reach - first);
+    // What was forced at the vote has no score.
+    const auto voted =
+        std::find_if(sets.score.begin(), sets.score.end(), [](float s) { return !std::isnan(s); });
+    const auto begin = voted - sets.score.begin();
+    kept_.assign(sets.position.begin() + begin, sets.position.begin() + sets.count[0]);
+    kept_score_.assign(voted, sets.score.begin() + sets.count[0]);
+    const auto forced = static_cast<std::size_t>(first + last);
+    sets.width = static_cast<int>(forced + kept_.size());
+    sets.count[0] = sets.width;
+    sets.position.resize(forced);
+    std::iota(sets.position.begin(), sets.position.begin() + first, static_cast<std::int32_t>(step.first));
+    std::iota(sets.position.begin() + first, sets.position.end(),
+              static_cast<std::int32_t>(step.kv_len - last));
+    sets.position.insert(sets.position.end(), kept_.begin(), kept_.end());
+    sets.score.assign(forced, std::numeric_limits<float>::quiet_NaN());
+    sets.score.insert(sets.score.end(), kept_score_.begin(), kept_score_.end());
+  }
+
+  const TokenSelectPolicy& policy_;
+  Selector selector_;
+  std::vector<Layer> layers_;
+  std::vector<std::int32_t> kept_;
+  std::vector<float> kept_score_;
+};
+
+std::unique_ptr<PolicyState> TokenSelectPolicy::begin(std::uint64_t) const {
+  return std::make_unique<TokenSelectState>(*this);
+}
+
+}  // namespace
+
+std::shared_ptr<const AttentionPolicy> make_tokenselect(PolicySpec& spec, const PolicyContext& context) {
+  return std::make_shared<TokenSelectPolicy>(spec, context);
+}
+
+}  // namespace tide
