@@ -71,16 +71,18 @@ struct Tag {
 
 /// The white space that Jinja leaves of a text between two tags.
 std::string_view left_between(std::string_view text, const Tag& before, const Tag& after) {
+  bool begins_line = before.kind == 0;
   if (before.strips_after) {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   } else if ((before.kind == '%' || before.kind == '#') && text.starts_with('\n')) {
     text.remove_prefix(1);
+    begins_line = true;
   }
   if (after.strips_before) {
     while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   } else if (after.kind == '%' || after.kind == '#') {
     const auto last = text.find_last_not_of(" \t");
-    if (last == std::string_view::npos ? before.kind == 0 : text[last] == '\n') {
+    if (last == std::string_view::npos ? begins_line : text[last] == '\n') {
       text = text.substr(0, last == std::string_view::npos ? 0 : last + 1);
     }
   }
