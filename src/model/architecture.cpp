@@ -16,6 +16,7 @@ constexpr std::array<Architecture, 4> kArchitectures = {{
      .qkv_bias = false,
      .attention_bias = true,
      .qk_norm = false,
+     .kv_heads_optional = true,
      .default_head_dim = 0,
      .windows = Architecture::Windows::none},
     {.name = "mistral",
@@ -25,6 +26,7 @@ constexpr std::array<Architecture, 4> kArchitectures = {{
      .qkv_bias = false,
      .attention_bias = false,
      .qk_norm = false,
+     .kv_heads_optional = false,
      .default_head_dim = 0,
      .windows = Architecture::Windows::all_layers},
     {.name = "qwen2",
@@ -34,6 +36,7 @@ constexpr std::array<Architecture, 4> kArchitectures = {{
      .qkv_bias = true,
      .attention_bias = false,
      .qk_norm = false,
+     .kv_heads_optional = false,
      .default_head_dim = 0,
      .windows = Architecture::Windows::some_layers},
     {.name = "qwen3",
@@ -43,13 +46,12 @@ constexpr std::array<Architecture, 4> kArchitectures = {{
      .qkv_bias = false,
      .attention_bias = true,
      .qk_norm = true,
+     .kv_heads_optional = false,
      .default_head_dim = 128,
      .windows = Architecture::Windows::some_layers},
 }};
 
 }  // namespace
-
-std::span<const Architecture> architectures() { return kArchitectures; }
 
 const Architecture* find_architecture(const std::string& name) {
   const auto found = std::find_if(kArchitectures.begin(), kArchitectures.end(),

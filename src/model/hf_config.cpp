@@ -34,13 +34,12 @@ void refuse_unsupported(const JsonFields& fields, const Architecture& architectu
   }
 }
 
-/// Llama's classes have as many KV heads as query heads where nothing is said; the others have a number of
+/// null stands for as many as query heads. Left out, it does so in some classes; others have a number of
 /// their own, so that it must be said.
 int n_kv_heads(const JsonFields& fields, const Architecture& architecture, int n_heads) {
   const std::string key = "num_key_value_heads";
-  const bool said = fields.has(key);
-  const bool is_llama = std::string("llama") == architecture.name;
-  if (!said && (is_llama || fields.members().contains(key))) return n_heads;
+  const bool may_be_absent = architecture.kv_heads_optional || fields.members().contains(key);
+  if (!fields.has(key) && may_be_absent) return n_heads;
   const int found = fields.size(key);
   if (n_heads % found != 0) fields.fail(key, fmt::format("a divisor of num_attention_heads {}", n_heads));
   return found;

@@ -33,13 +33,15 @@ Kind kind_of(const JsonFields& rope) {
   rope.fail(key, "'default', 'linear', 'llama3' or 'yarn'");
 }
 
-void refuse_unsupported(const JsonFields& rope) {
+void refuse_settings_by_layer(const JsonFields& rope) {
   for (const auto& [key, value] : rope.members().items()) {
     if (value.is_object()) rope.fail(key, "a number: one set of rotary settings for all layers");
   }
-  if (rope.has("partial_rotary_factor") && rope.value("partial_rotary_factor") != 1.0) {
-    rope.fail("partial_rotary_factor", "1");
-  }
+}
+
+void require_whole_heads(const JsonFields& fields) {
+  const std::string key = "partial_rotary_factor";
+  if (fields.has(key) && fields.value(key) != 1.0) fields.fail(key, "1");
 }
 
 void read_llama3(const JsonFields& rope, RopeScaling& scaling) {
@@ -94,18 +96,19 @@ int longer_context(const JsonFields& rope, const RopeScaling& scaling, int max_p
 
 void read_hf_rope(const JsonFields& fields, ModelConfig& config) {
   config.rope_theta = fields.has("rope_theta") ? fields.positive("rope_theta") : 10000.0;
-  refuse_unsupported(
-      {fields.source(),
-       {{"partial_rotary_factor", fields.has("partial_rotary_factor") ? fields.value("partial_rotary_factor")
-                                                                      : nlohmann::json(1.0)}}});
+  require_whole_heads(fields);
   const JsonFields rope = settings_of(fields);
-  refuse_unsupported(rope);
+  require_whole_heads(rope);
+  refuse_settings_by_layer(rope);
   if (rope.has("rope_theta")) config.rope_theta = rope.positive("rope_theta");
   RopeScaling& scaling = config.rope_scaling;
   scaling.kind = kind_of(rope);
   if (scaling.kind == Kind::none) return;
   const std::string original = "original_max_position_embeddings";
   scaling.original_positions = rope.has(original) ? rope.size(original) : config.max_positions;
+  if (fields.has(original) && fields.value(original) != scaling.original_positions) {
+    fields.fail(original, fmt::format("{}, as the rotary settings have it", scaling.original_positions));
+  }
   scaling.factor = factor_of(rope, scaling, config.max_positions);
   if (scaling.kind == Kind::llama3) read_llama3(rope, scaling);
   if (scaling.kind == Kind::yarn) read_yarn(rope, scaling);

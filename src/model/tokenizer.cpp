@@ -237,10 +237,13 @@ bool Tokenizer::is_special(std::int32_t id) const {
 
 std::vector<std::int32_t> Tokenizer::encode_chat(std::span<const ChatMessage> messages,
                                                  std::string_view answer_prefix) const {
-  const std::string text = render_chat(impl_->data.chat_template, messages, answer_prefix);
-  for (const char* name : {"<|im_start|>", "<|im_end|>"}) {
+  const auto name_of = [&](std::int32_t id) { return id < 0 ? std::string() : token_bytes(id); };
+  const std::string text = render_chat(impl_->data.chat_template, messages, answer_prefix,
+                                       {.bos = name_of(bos_id()), .eos = name_of(eos_id())});
+  for (const char* name : chat_tokens(chat_family(ChatTemplate(impl_->data.chat_template)))) {
     if (impl_->special.at_front(name).first != name) {
-      fail_input("the chat template is chatml, but the vocabulary has no special token {}", name);
+      fail_input("the chat template's turns are made of {}, but the vocabulary has no such special token",
+                 name);
     }
   }
   return encode(text, true);

@@ -64,8 +64,8 @@ class Tokenizer {
   bool is_special(std::int32_t id) const;
 
   /// The conversation in the model's own template, ready for the assistant's turn, ending with
-  /// `answer_prefix` as the beginning of that turn. chatml: the checkpoint's default system message is
-  /// added when there is none, as its template does. Names of special tokens inside a message become those
+  /// `answer_prefix` as the beginning of that turn, with what the template adds of itself: a first token, a
+  /// default system message. Names of special tokens inside a message become those
   /// tokens, as in transformers' apply_chat_template. Throws InputError for an unrecognised template, a role
   /// other than system, user and assistant, or no message.
   std::vector<std::int32_t> encode_chat(std::span<const ChatMessage> messages,

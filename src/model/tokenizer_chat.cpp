@@ -1,7 +1,5 @@
 #include "model/tokenizer_chat.h"
 
-#include <utility>
-
 #include "base/error.h"
 #include "model/printable.h"
 
@@ -9,81 +7,96 @@ namespace tide {
 
 namespace {
 
-constexpr std::string_view kBegin = "<|im_start|>";
-constexpr std::string_view kEnd = "<|im_end|>";
-constexpr std::string_view kSystem = "<|im_start|>system";
+constexpr const char* kSupported = "supported: chatml, llama-2, llama-3, mistral, qwen; or prompt it raw";
 
-/// A string literal's text with its escapes \n, \t, \\ and \' resolved.
-std::string unescaped(std::string_view literal) {
-  std::string text;
-  for (std::size_t i = 0; i < literal.size(); ++i) {
-    const bool escape = literal[i] == '\\' && i + 1 < literal.size();
-    const char c = escape ? literal[++i] : literal[i];
-    text += escape && c == 'n' ? '\n' : escape && c == 't' ? '\t' : c;
-  }
-  return text;
+/// A template of one of these families writes nothing but its tags' output.
+bool writes_between_tags(const ChatTemplate& chat_template) {
+  return !chat_template.text_between_tags().empty();
 }
 
-/// Whether `text` runs out of its literal: past the quote that opened it, or into a template's statement.
-bool leaves_literal(std::string_view text, char quote) {
-  if (quote != '\'' && quote != '"') return text.find('{') != std::string_view::npos;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == quote) {
-      return true;
-    }
-  }
-  return false;
+/// Turns of any role, put together from the role and the content.
+bool is_chatml(const ChatTemplate& chat_template) {
+  return chat_template.has_around_name("'<|im_start|>'+", ".role+'\\n'+") ||
+         chat_template.text_between_tags().find("<|im_start|>") != std::string::npos;
 }
 
-bool known_role(std::string_view role) { return role == "system" || role == "user" || role == "assistant"; }
+/// A system message of the template's own, which would stand where none is given.
+bool has_own_system_message(const ChatTemplate& chat_template) {
+  return chat_template.variable("system_message").has_value() && !chat_template.has("{%eliffalse==true");
+}
 
-void append_turn(std::string& text, std::string_view role, std::string_view content) {
-  ((((text += kBegin) += role) += '\n') += content) += kEnd;
-  text += '\n';
+bool is_mistral(const ChatTemplate& chat_template) {
+  return chat_template.has("[/INST]") && !chat_template.has("<<SYS>>") &&
+         !chat_template.has("[SYSTEM_PROMPT]") && !has_own_system_message(chat_template);
+}
+
+bool is_llama3(const ChatTemplate& chat_template) {
+  return chat_template.has("'<|start_header_id|>'+message.role+'<|end_header_id|>\\n\\n'+message.content") &&
+         chat_template.has("'<|start_header_id|>assistant<|end_header_id|>\\n\\n'");
+}
+
+bool is_llama2(const ChatTemplate& chat_template) {
+  return chat_template.has("'<<SYS>>\\n'+system_message+'\\n<</SYS>>\\n\\n'+message.content") &&
+         chat_template.has("{{bos_token+'[INST] '+content.strip()+' [/INST]'}}") &&
+         chat_template.has("{{' '+content.strip()+' '+eos_token}}") && !has_own_system_message(chat_template);
 }
 
 }  // namespace
 
-std::optional<std::string> default_system_message(std::string_view chat_template) {
-  // What is sought is a whole system turn inside one literal: the turn of a message that was given is
-  // put together from several.
-  for (auto at = chat_template.find(kSystem); at != std::string_view::npos;
-       at = chat_template.find(kSystem, at + 1)) {
-    std::string_view rest = chat_template.substr(at + kSystem.size());
-    const auto end = rest.find(kEnd);
-    if (end == std::string_view::npos) continue;
-    const char quote = at == 0 ? '\0' : chat_template[at - 1];
-    if (leaves_literal(rest.substr(0, end), quote)) continue;
-    const std::string message = unescaped(rest.substr(0, end));
-    if (message.starts_with('\n')) return message.substr(1);
+ChatFamily chat_family(const ChatTemplate& chat_template) {
+  if (chat_template.source().empty()) {
+    fail_input("the checkpoint has no chat template (tokenizer.chat_template); {}", kSupported);
   }
-  return std::nullopt;
+  if (is_chatml(chat_template)) {
+    return chat_template.has("'</think>'inmessage.content") || chat_template.has("'</think>'incontent")
+               ? ChatFamily::qwen
+               : ChatFamily::chatml;
+  }
+  if (!writes_between_tags(chat_template)) {
+    if (is_llama3(chat_template)) return ChatFamily::llama3;
+    if (is_llama2(chat_template)) return ChatFamily::llama2;
+    if (is_mistral(chat_template)) return ChatFamily::mistral;
+  }
+  fail_input("the checkpoint's chat template '{}' is of no known family; {}",
+             printable(chat_template.source()), kSupported);
+}
+
+std::vector<const char*> chat_tokens(ChatFamily family) {
+  switch (family) {
+    case ChatFamily::chatml:
+    case ChatFamily::qwen:
+      return {"<|im_start|>", "<|im_end|>"};
+    case ChatFamily::llama3:
+      return {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
+    default:
+      return {};
+  }
 }
 
 std::string render_chat(std::string_view chat_template, std::span<const ChatMessage> messages,
-                        std::string_view answer_prefix) {
-  if (chat_template.empty()) {
-    fail_input(
-        "the checkpoint has no chat template (tokenizer.chat_template); supported: chatml; or prompt it raw");
-  }
-  if (chat_template.find(kBegin) == std::string_view::npos) {
-    fail_input("the checkpoint's chat template '{}' is of no known family; supported: chatml ({}role …)",
-               printable(chat_template), kBegin);
-  }
+                        std::string_view answer_prefix, const EndTokens& tokens) {
+  const ChatTemplate parsed(chat_template);
+  const ChatFamily family = chat_family(parsed);
   if (messages.empty()) fail_input("a conversation holds at least one message, got none");
-  std::string text;
-  if (messages.front().role != "system") {
-    if (const auto message = default_system_message(chat_template)) append_turn(text, "system", *message);
+  for (const ChatMessage& message : messages) {
+    if (message.role == "system" || message.role == "user" || message.role == "assistant") continue;
+    fail_input("chat role '{}': system, user or assistant expected", printable(message.role));
   }
-  for (const auto& [role, content] : messages) {
-    if (!known_role(role)) {
-      fail_input("chat role '{}': system, user or assistant expected", printable(role));
+  const auto render = [&] {
+    switch (family) {
+      case ChatFamily::chatml:
+        return render_chatml(parsed, messages, tokens);
+      case ChatFamily::qwen:
+        return render_qwen(parsed, messages);
+      case ChatFamily::llama2:
+        return render_llama2(messages, tokens);
+      case ChatFamily::llama3:
+        return render_llama3(parsed, messages, tokens);
+      default:
+        return render_mistral(parsed, messages, tokens);
     }
-    append_turn(text, role, content);
-  }
-  return ((text += kBegin) += "assistant\n") += answer_prefix;
+  };
+  return render().append(answer_prefix);
 }
 
 }  // namespace tide

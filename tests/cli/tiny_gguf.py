@@ -17,8 +17,9 @@ def byte_alphabet():
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
 
 
-def write(path, seed=0, hidden=HIDDEN):
-    """Writes the checkpoint. Hugging Face wants a hidden size that the heads divide: 96 is one."""
+def write(path, seed=0, hidden=HIDDEN, end_of_turn=None):
+    """Writes the checkpoint. Hugging Face wants a hidden size that the heads divide: 96 is one. `end_of_turn`: the id
+    of a second token at which a text ends."""
     tokens = byte_alphabet() + ["th", "he", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     kinds = [gguf.TokenType.NORMAL] * 258 + [gguf.TokenType.CONTROL] * 3
     writer = gguf.GGUFWriter(path, "llama")
@@ -41,6 +42,8 @@ def write(path, seed=0, hidden=HIDDEN):
     writer.add_token_merges(["t h", "h e"])
     writer.add_bos_token_id(258)
     writer.add_eos_token_id(260)
+    if end_of_turn is not None:
+        writer.add_eot_token_id(end_of_turn)
     writer.add_chat_template(CHAT_TEMPLATE)
     random = np.random.default_rng(seed)
 

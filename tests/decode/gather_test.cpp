@@ -5,80 +5,14 @@
 
 #include <cmath>
 
-#include "kernels/reference/load.h"
 #include "tests/support/decode_helpers.h"
 #include "tests/support/tiny_model.h"
+#include "tests/support/watched_policy.h"
 
 namespace tide::testing {
 namespace {
 
 constexpr std::int64_t kPromptLen = 130, kSteps = 5;
-
-/// Dense attention in double with everything off the head's set masked out: [n_heads, head_dim].
-std::vector<double> masked_dense(const LayerStep& step, const PositionSets& sets) {
-  const ModelConfig& config = *step.config;
-  std::vector<double> out(static_cast<std::size_t>(config.n_heads * config.head_dim), 0.0);
-  for (int head = 0; head < config.n_heads; ++head) {
-    const int kv_head = head / config.group_size(), set = sets.set_of_head[static_cast<std::size_t>(head)];
-    std::vector<bool> allowed(static_cast<std::size_t>(step.kv_len), false);
-    for (int i = 0; i < sets.count[static_cast<std::size_t>(set)]; ++i) {
-      allowed[static_cast<std::size_t>(sets.position[static_cast<std::size_t>(set * sets.width + i)])] = true;
-    }
-    std::vector<double> weight(allowed.size(), 0.0);
-    double sum = 0;
-    for (std::int64_t p = 0; p < step.kv_len; ++p) {
-      if (!allowed[static_cast<std::size_t>(p)]) continue;
-      double dot = 0;
-      for (int d = 0; d < config.head_dim; ++d) {
-        dot += double{step.query[head * config.head_dim + d]} *
-               kernels::reference::load_row(step.kv, false, kv_head, p, d);
-      }
-      sum += weight[static_cast<std::size_t>(p)] = std::exp(dot / std::sqrt(double{1} * config.head_dim));
-    }
-    for (std::int64_t p = 0; p < step.kv_len; ++p) {
-      for (int d = 0; d < config.head_dim; ++d) {
-        out[static_cast<std::size_t>(head * config.head_dim + d)] +=
-            weight[static_cast<std::size_t>(p)] / sum *
-            kernels::reference::load_row(step.kv, true, kv_head, p, d);
-      }
-    }
-  }
-  return out;
-}
-
-/// Another policy, with the masked dense output of each sparse layer written down beside it.
-class WatchedState final : public PolicyState {
- public:
-  WatchedState(std::unique_ptr<PolicyState> inner, std::vector<std::vector<double>>& expected)
-      : inner_(std::move(inner)), expected_(expected) {}
-
-  const PositionSets* choose(const LayerStep& step) override {
-    const PositionSets* sets = inner_->choose(step);
-    expected_.push_back(sets == nullptr ? std::vector<double>() : masked_dense(step, *sets));
-    return sets;
-  }
-  const PositionSets* observe(const LayerStep& step, const LayerScores& scores) override {
-    return inner_->observe(step, scores);
-  }
-
- private:
-  std::unique_ptr<PolicyState> inner_;
-  std::vector<std::vector<double>>& expected_;
-};
-
-class WatchedPolicy final : public AttentionPolicy {
- public:
-  explicit WatchedPolicy(PolicyPtr inner) : inner_(std::move(inner)) {}
-  const std::string& canonical() const override { return inner_->canonical(); }
-  std::span<const Role> placement() const override { return inner_->placement(); }
-  std::unique_ptr<PolicyState> begin(std::uint64_t seed) const override {
-    return std::make_unique<WatchedState>(inner_->begin(seed), expected);
-  }
-  mutable std::vector<std::vector<double>> expected;  // by step and layer
-
- private:
-  PolicyPtr inner_;
-};
 
 /// Budget, sharing, KV cache's type.
 class Gather : public ::testing::TestWithParam<std::tuple<int, std::string, DType>> {};

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "model/hf_config.h"
 #include "model/model.h"
+#include "model/weights.h"
 #include "tests/support/checkpoint_checks.h"
 #include "tests/support/decode_helpers.h"
 #include "tests/support/expect_error.h"

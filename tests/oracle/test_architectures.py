@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 import hf_llama
+import tiny_gguf_models
 from probe import Teacher, probe
 from tiny_hf import SIZES, VOCAB_SIZE, save
 
@@ -117,6 +118,16 @@ class Architectures(unittest.TestCase):
             with self.subTest(name):
                 ours = probe("greedy", "fp32", "64", stdin=" ".join(map(str, prompt)).encode(), model=self.folder(name))
                 self.assertEqual([int(i) for i in ours.split()], hf_llama.greedy(self.model(name), prompt, 64))
+
+    def test_gguf_files_of_the_same_models(self):
+        for name in ("llama, biases", "llama, groups of three", "llama, linear", "llama, llama3", "llama, yarn", "qwen2",
+                     "qwen2, tied", "qwen3"):
+            with self.subTest(name):
+                model, path = self.model(name), self.folder(name) + ".gguf"
+                tiny_gguf_models.write(path, self.folder(name), name.split(",")[0], model)
+                theirs = model(torch.tensor([self.ids])).logits[0].numpy()
+                with self.ours(name, self.ids, PROMPT_LEN, folder=path) as prefilled:
+                    self.check(np.array(prefilled.logits()), theirs[PROMPT_LEN - 1:], name + ", GGUF")
 
     def test_the_older_form_of_rotary_settings(self):
         for name in ("llama, linear", "llama, llama3", "llama, yarn", "llama, yarn settings", "mistral"):

@@ -108,5 +108,42 @@ TEST_F(Selection, OfAGroupGoesByTheSumOfItsHeadsProbabilities) {
   EXPECT_EQ(head.score[0], score[0]);
 }
 
+TEST_F(Selection, StaysWithinTheLayersWindow) {
+  const std::vector<float> value = {9, 9, 9, 9, 1, 3, 2, 4, 0, 0};
+  const auto within = [&](const std::string& text, std::int64_t first) {
+    PolicySpec spec(text);
+    LayerStep of_layer = step(10);
+    of_layer.first = first;
+    PositionSets sets;
+    selector_.choose_by_value(take_selection_rule(spec, config_), of_layer, value.data(), 10, sets);
+    return sets;
+  };
+  EXPECT_THAT(within("x:budget=3,sharing=all", 4).position, ElementsAre(7, 5, 6));
+  // Sinks that the window has passed by are not read; one that it still holds is.
+  EXPECT_THAT(within("x:budget=4,sharing=all,sinks=2,recent=1", 4).position, ElementsAre(9, 7, 5, 6));
+  EXPECT_THAT(within("x:budget=4,sharing=all,sinks=2,recent=1", 1).position, ElementsAre(1, 9, 2, 3));
+  // A budget beyond the window is the window.
+  EXPECT_THAT(within("x:budget=9,sharing=all,sinks=1,recent=5", 7).position, ElementsAre(7, 8, 9));
+  EXPECT_EQ(within("x:budget=100%,sharing=all", 7).width, 3);
+}
+
+TEST_F(Selection, OfAGroupTakesNothingFromBeforeTheWindow) {
+  // What stands before the window is no score: whatever was in that memory.
+  std::vector<float> score(6 * 4, kNan);
+  for (std::size_t head = 0; head < 6; ++head) {
+    score[head * 4 + 2] = head < 3 ? 2.0f : 1.0f;
+    score[head * 4 + 3] = head < 3 ? 1.0f : 2.0f;
+  }
+  const std::vector<float> log_sum_exp(6, 3.0f);
+  PolicySpec spec("x:budget=1,sharing=group");
+  LayerStep of_layer = step(4);
+  of_layer.first = 2;
+  PositionSets sets;
+  selector_.choose(take_selection_rule(spec, config_), of_layer, {score.data(), log_sum_exp.data(), 4, 4, 2},
+                   sets);
+  EXPECT_THAT(sets.position, ElementsAre(2, 3));
+  for (const float sum : sets.score) EXPECT_NEAR(sum, 3 * std::exp(-1.0f), 1e-5);
+}
+
 }  // namespace
 }  // namespace tide::testing

@@ -156,6 +156,42 @@ TEST(Recorder, LosesNoStepWhenTheWriterIsSlower) {
   }
 }
 
+TEST(Recorder, KeepsNoTopWeightFromBeforeAWindow) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.placement = "F";
+  spec.steps = 1;
+  spec.maps = MapsMode::top_k;
+  spec.top_k = 5;
+  const SyntheticRun run(spec);
+  const std::int64_t kv_len = run.kv_len(0), first = kv_len - 3;
+  std::vector<float> prob(static_cast<std::size_t>(spec.n_heads * kv_len), 0.0f);
+  for (std::int64_t head = 0; head < spec.n_heads; ++head) {
+    float* row = prob.data() + head * kv_len;
+    row[first] = 0.25f, row[first + 1] = 0.5f, row[first + 2] = 0.25f;
+  }
+  const std::vector<std::int32_t> rows(static_cast<std::size_t>(spec.n_kv_heads), 3);
+  const std::vector<float> logits(10);
+  Recorder recorder(run.options(), run.origin(), 1);
+  LayerEvent event{};
+  event.kv_len = kv_len;
+  event.first = first;
+  event.prob = prob.data();
+  event.prob_stride = kv_len;
+  event.rows_read = rows;
+  recorder.on_layer(event);
+  recorder.on_step({0, kv_len, 1, logits, 0.0f});
+  recorder.on_token(0, "x");
+  recorder.finish();
+  std::vector<std::int32_t> position;
+  std::vector<float> weight;
+  RecordingReader(spec.path).read_top(0, 0, position, weight);
+  const auto at = static_cast<std::int32_t>(first);
+  EXPECT_THAT(std::span(position).first(5), ::testing::ElementsAre(at + 1, at, at + 2, -1, -1));
+  EXPECT_THAT(std::span(weight).first(5), ::testing::ElementsAre(0.5f, 0.25f, 0.25f, 0.0f, 0.0f));
+}
+
 TEST(Recorder, KeepsTokensStepsAndAttributes) {
   const TempFolder folder;
   SyntheticSpec spec;
