@@ -10,6 +10,7 @@
 #include "model/tokenizer.h"
 #include "model/tokenizer_bytes.h"
 #include "model/tokenizer_hf_pipeline.h"
+#include "model/tokenizer_hf_spaces.h"
 
 namespace tide {
 
@@ -28,7 +29,7 @@ class TokenTable {
   }
 
   /// A token may be given twice with the same id: in the vocabulary, and as an added one.
-  void add(const std::string& token, const json& id_value, bool is_special) {
+  std::int32_t add(const std::string& token, const json& id_value, bool is_special) {
     const std::size_t id = checked(token, id_value);
     std::string& place = data_.tokens[id];
     if (!place.empty() && place != token) {
@@ -37,6 +38,7 @@ class TokenTable {
     }
     place = token;
     data_.is_special[id] = is_special;
+    return static_cast<std::int32_t>(id);
   }
 
  private:
@@ -54,15 +56,15 @@ class TokenTable {
 };
 
 void refuse_unsupported(const JsonFields& model) {
-  if (model.text("type") != "BPE") model.fail("type", "'BPE' (byte-level)");
-  if (model.boolean("byte_fallback", false)) model.fail("byte_fallback", "false");
+  if (model.text("type") != "BPE") model.fail("type", "'BPE' (byte-level, or with byte fallback)");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (model.has(key) && model.value(key) != "") model.fail(key, "none");
   }
   if (model.has("dropout") && model.value("dropout") != 0.0) model.fail("dropout", "none");
 }
 
-/// An unknown token stands for bytes without a token: supported where there are none.
+/// An unknown token stands for bytes without a token: supported where there are none. (With byte fallback
+/// the tokenizer itself sees to that.)
 void check_unknown_token(const JsonFields& model) {
   if (!model.has("unk_token")) return;
   for (int byte = 0; byte < 256; ++byte) {
@@ -93,7 +95,7 @@ std::vector<std::string> read_merges(const JsonFields& model) {
   return merges;
 }
 
-void read_added_tokens(const JsonFields& tokenizer, TokenTable& table) {
+void read_added_tokens(const JsonFields& tokenizer, TokenTable& table, TokenizerData& data) {
   if (!tokenizer.has("added_tokens")) return;
   for (const json& entry : tokenizer.array("added_tokens")) {
     const JsonFields token(tokenizer.source() + ": added_tokens", entry);
@@ -103,8 +105,25 @@ void read_added_tokens(const JsonFields& tokenizer, TokenTable& table) {
         fail_input("{}: token '{}': {} is true, supported is false", token.source(), printable(content), key);
       }
     }
-    table.add(content, token.value("id"), true);
+    const bool is_special = token.boolean("special", false);
+    const std::int32_t id = table.add(content, token.value("id"), is_special);
+    if (!is_special) data.added.push_back(id);
+    if (token.boolean("normalized", !is_special)) data.normalised_names.push_back(id);
   }
+}
+
+void read_steps(const JsonFields& tokenizer, bool byte_fallback, TokenizerData& data) {
+  if (!byte_fallback) {
+    data.split = split_of_pre_tokenizer(tokenizer);
+    data.nfc = normalises_to_nfc(tokenizer);
+    return check_byte_level_decoder(tokenizer);
+  }
+  const SpaceSteps steps = read_space_steps(tokenizer);
+  data.alphabet = Alphabet::byte_fallback;
+  data.space_prefix = steps.prefix;
+  data.marks_in_normal_form = tokenizer.has("normalizer");
+  data.strips_space = steps.strips;
+  data.split = steps.split;
 }
 
 /// The members of an optional file; of an empty object where there is none.
@@ -163,14 +182,14 @@ TokenizerData read_hf_tokenizer(const fs::path& folder, int vocab_size) {
   const JsonFields model = tokenizer.object("model");
   refuse_unsupported(model);
   TokenizerData data;
-  data.split = split_of_pre_tokenizer(tokenizer);
-  data.nfc = normalises_to_nfc(tokenizer);
+  const bool byte_fallback = model.boolean("byte_fallback", false);
+  read_steps(tokenizer, byte_fallback, data);
   data.ignore_merges = model.boolean("ignore_merges", false);
   TokenTable table(data, tokenizer.source(), static_cast<std::size_t>(vocab_size));
   read_vocabulary(model, table);
-  check_unknown_token(model);
+  if (!byte_fallback) check_unknown_token(model);
   data.merges = read_merges(model);
-  read_added_tokens(tokenizer, table);
+  read_added_tokens(tokenizer, table, data);
 
   const JsonFields config = optional_file(folder / "tokenizer_config.json");
   const std::vector<JsonFields> files = {optional_file(folder / "generation_config.json"),
