@@ -158,6 +158,12 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool parse_sp
   return Encoding(rules, parse_special).ids_of(text);
 }
 
+std::vector<std::int32_t> Tokenizer::encode_prompt(std::string_view text) const {
+  std::vector<std::int32_t> ids = encode(text);
+  if (add_bos()) ids.insert(ids.begin(), bos_id());
+  return ids;
+}
+
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool keep_special) const {
   std::string text;
   for (const std::int32_t id : ids) {

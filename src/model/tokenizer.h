@@ -74,7 +74,7 @@ class Tokenizer {
   std::int32_t eos_id() const;
   std::int32_t bos_id() const;
   /// Whether a text that begins a sequence begins with bos_id. encode, which also serves for parts of a
-  /// sequence, never adds it.
+  /// sequence, never adds it; encode_prompt does.
   bool add_bos() const;
 
   /// Ids of a text. `parse_special`: names of special tokens in the text become those tokens, the longest
@@ -82,6 +82,8 @@ class Tokenizer {
   /// themselves. As in Hugging Face's tokenizers, a byte for which a byte-level vocabulary has no token gives
   /// nothing, and a vocabulary with byte fallback may put a space before the text. Re-entrant.
   std::vector<std::int32_t> encode(std::string_view text, bool parse_special = false) const;
+  /// Ids of a text that begins a sequence: what encode gives, after bos_id where add_bos.
+  std::vector<std::int32_t> encode_prompt(std::string_view text) const;
   /// Bytes of the ids of a text; special tokens give their name when `keep_special`, else nothing. The space
   /// that encode put before the text is taken off again: parts of a text are told by token_bytes. Throws
   /// InputError for an id outside the vocabulary, as token_bytes and is_special do.

@@ -11,6 +11,7 @@
 #include "model/gguf.h"
 #include "model/tokenizer.h"
 #include "tests/model/gguf_builder.h"
+#include "tests/support/checkpoint_checks.h"
 
 namespace tide {
 namespace {
@@ -75,12 +76,16 @@ Keys sentencepiece() {
           {"scores", numbers(scores)}, {"bos_token_id", number(1)}, {"eos_token_id", number(2)}};
 }
 
-TokenizerData read(const Keys& keys) {
+std::string bytes_of(const Keys& keys) {
   GgufBytes b;
   b.header(0, keys.size());
   for (const auto& [key, value] : keys)
     b.str("tokenizer." + std::string(key == "chat_template" ? "" : "ggml.") + key).raw(value);
-  const TemporaryFile file(b.bytes);
+  return b.bytes;
+}
+
+TokenizerData read(const Keys& keys) {
+  const TemporaryFile file(bytes_of(keys));
   return read_tokenizer(GgufFile(file.path()));
 }
 
@@ -250,6 +255,23 @@ TEST(TokenizerGguf, RefusesNormalFormsOfSentencePiece) {
               HasSubstr("tokenizer.ggml.precompiled_charsmap: normal forms are not supported"));
   EXPECT_THAT(refusal(sentencepiece(), "remove_extra_whitespaces", flag(true)),
               HasSubstr("tokenizer.ggml.remove_extra_whitespaces is true, supported is false"));
+}
+
+TEST(TokenizerGguf, NoSingleChangedByteCrashesIt) {
+  const auto why = [](const std::string& bytes) {
+    const TemporaryFile file(bytes);
+    return message_of<InputError>([&] {
+      const Tokenizer tokenizer(read_tokenizer(GgufFile(file.path())));
+      tokenizer.decode(tokenizer.encode("ab <e> <mine> é\xff", true), true);
+    });
+  };
+  Keys keys = byte_level();
+  keys["tokens"] = texts({"a", "b", "<e>", "<mine>", "ab"});
+  keys["token_type"] = integers({1, 1, 3, 4, 1});
+  keys["merges"] = texts({"a b"});
+  ASSERT_EQ(why(bytes_of(keys)), "");
+  EXPECT_GT(testing::refused_changes(bytes_of(keys), why), 300);
+  EXPECT_GT(testing::refused_changes(bytes_of(sentencepiece()), why), 3000);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Hugging Face's own in tests/oracle.
 
 #include "tests/model/tokenizer_hf_fixture.h"
+#include "tests/support/checkpoint_checks.h"
 
 namespace tide::testing {
 namespace {
@@ -249,6 +250,18 @@ TEST_F(TokenizerHf, RefusesOtherSteps) {
     tokenizer_.update(edit);
     EXPECT_THAT(refusal(), HasSubstr(message));
   }
+}
+
+TEST_F(TokenizerHf, NoSingleChangedByteCrashesIt) {
+  const auto why = [&](const std::string& bytes) {
+    std::ofstream(folder_ / "tokenizer.json") << bytes;
+    return message_of<InputError>([&] {
+      const Tokenizer tokenizer(read_hf_tokenizer(folder_, kVocabSize));
+      tokenizer.decode(tokenizer.encode("abc<e> é", true), true);
+    });
+  };
+  ASSERT_EQ(why(tokenizer_.dump()), "");
+  EXPECT_GT(refused_changes(tokenizer_.dump(), why), 500);
 }
 
 TEST_F(TokenizerHf, RefusesAGitLfsPointer) {

@@ -110,6 +110,15 @@ TEST(Tokenizer, AddedNamesAreFoundInAnyTextAndStayInAnswers) {
             "<|im_end|><|");
 }
 
+TEST(Tokenizer, APromptBeginsWithTheFirstTokenWhereOneIsAsked) {
+  auto data = small_vocabulary();
+  EXPECT_THAT(Tokenizer(data).encode_prompt("abc"), ElementsAre(kAbc));
+  data.add_bos = true;
+  const Tokenizer tokenizer(std::move(data));
+  EXPECT_THAT(tokenizer.encode_prompt("abc"), ElementsAre(kFirstSpecial, kAbc));
+  EXPECT_THAT(tokenizer.encode("abc"), ElementsAre(kAbc));
+}
+
 TEST(Tokenizer, ANameThatIsTextHidesThoseInsideIt) {
   auto data = small_vocabulary();
   data.tokens.emplace_back("im_end");
