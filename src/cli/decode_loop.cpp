@@ -35,7 +35,7 @@ std::vector<std::int32_t> prompt_ids(const PromptOptions& options, const Tokeniz
   }
   const std::string text = options.prompt_file.empty() ? options.prompt : read_text(options.prompt_file);
   if (text.empty()) fail_input("prompt: {} is empty", options.prompt_file.string());
-  if (raw) return tokenizer.encode(text);
+  if (raw) return tokenizer.encode_prompt(text);
   const ChatMessage message{"user", text};
   return tokenizer.encode_chat({&message, 1});
 }

@@ -23,15 +23,15 @@ void run(const Options& options) {
   const auto policy = bind_policy(options.prompt.policy, *session.model);
   const auto prompt = session.decoder->prefill(prompt_ids(options.prompt, tokenizer, options.model.raw));
   const auto sequence = session.decoder->fork(prompt, policy, options.prompt.steps, options.model.seed);
-  const DecodeResult result = decode_loop(*session.decoder, *sequence, *prompt, options.prompt,
-                                          options.model.seed, [&](std::int32_t id) {
-                                            if (!options.json) {
-                                              const std::string text = tokenizer.decode({&id, 1});
-                                              std::fwrite(text.data(), 1, text.size(), stdout);
-                                              std::fflush(stdout);
-                                            }
-                                            return true;
-                                          });
+  const DecodeResult result = decode_loop(
+      *session.decoder, *sequence, *prompt, options.prompt, options.model.seed, [&](std::int32_t id) {
+        if (!options.json) {
+          const std::string text = tokenizer.is_special(id) ? "" : tokenizer.token_bytes(id);
+          std::fwrite(text.data(), 1, text.size(), stdout);
+          std::fflush(stdout);
+        }
+        return true;
+      });
   if (!options.json) {
     std::printf("\n");
     return;

@@ -38,7 +38,7 @@ GgufSplit read_split(const GgufFile& first) {
   if (split.count <= 1) return {};
   const std::int64_t number = integer_in(first, kNumber, 0, split.count - 1);
   if (number != 0) {
-    fail_input("{}: {} of the {} files into which this checkpoint is split; name the first, …{}",
+    fail_input("{}: file {} of the {} into which this checkpoint is split; name the first, …{}",
                first.path().string(), number + 1, split.count, name_end(0, split.count));
   }
   split.n_tensors = integer_in(first, kTensors, 0, std::int64_t{1} << 40);

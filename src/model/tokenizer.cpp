@@ -1,25 +1,22 @@
 #include "model/tokenizer.h"
 
 #include <algorithm>
-#include <array>
-#include <deque>
 #include <limits>
-#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
 #include "model/printable.h"
 #include "model/tokenizer_bytes.h"
 #include "model/tokenizer_chat.h"
+#include "model/tokenizer_encoding.h"
 #include "model/tokenizer_merge.h"
+#include "model/tokenizer_names.h"
 #include "model/tokenizer_normal.h"
 #include "model/tokenizer_split.h"
 
 namespace tide {
 
 namespace {
-
-using IdOfToken = BytePairMerger::IdOfToken;
 
 IdOfToken index_tokens(const std::vector<std::string>& tokens) {
   IdOfToken ids;
@@ -57,6 +54,16 @@ TokenizerData checked(TokenizerData data) {
   if (data.is_special.size() != n) {
     fail_input("tokenizer: {} tokens, but {} marks of special ones", n, data.is_special.size());
   }
+  if (!data.scores.empty() && data.scores.size() != n) {
+    fail_input("tokenizer: {} tokens, but {} scores", n, data.scores.size());
+  }
+  for (const auto* named : {&data.added, &data.normalised_names}) {
+    for (const std::int32_t id : *named) {
+      if (id < 0 || static_cast<std::size_t>(id) >= n) {
+        fail_input("tokenizer: id {} of a token found by name: 0 to {} expected", id, n - 1);
+      }
+    }
+  }
   check_id(data.bos_id, n, "bos");
   check_id(data.eos_id, n, "eos");
   for (const std::int32_t id : data.more_eos_ids) check_id(id, n, "eos");
@@ -64,33 +71,50 @@ TokenizerData checked(TokenizerData data) {
   return data;
 }
 
-/// Special tokens by their first byte, the longest first.
-class SpecialTokens {
- public:
-  SpecialTokens(const std::vector<std::string>& tokens, const std::vector<bool>& is_special) {
-    for (std::size_t id = 0; id < tokens.size(); ++id) {
-      if (!is_special[id]) continue;
-      if (tokens[id].empty()) fail_input("tokenizer token {}: a special token without a name", id);
-      by_first_byte_[static_cast<unsigned char>(tokens[id][0])].emplace_back(tokens[id],
-                                                                             static_cast<std::int32_t>(id));
-    }
-    for (auto& candidates : by_first_byte_) {
-      std::stable_sort(candidates.begin(), candidates.end(),
-                       [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+/// The names of the special and added tokens; `normalised` chooses among them.
+std::vector<TokenNames::Token> names_of(const TokenizerData& data, bool normalised_ones) {
+  std::vector<bool> is_normalised(data.tokens.size());
+  for (const std::int32_t id : data.normalised_names) is_normalised[static_cast<std::size_t>(id)] = true;
+  std::vector<TokenNames::Token> names;
+  const auto add = [&](std::size_t id, bool is_special) {
+    if (is_normalised[id] != normalised_ones) return;
+    const std::string& name = data.tokens[id];
+    names.push_back(
+        {normalised_ones ? normalised(data, name) : name, static_cast<std::int32_t>(id), is_special});
+  };
+  for (std::size_t id = 0; id < data.tokens.size(); ++id) {
+    if (data.is_special[id]) add(id, true);
+  }
+  for (const std::int32_t id : data.added) add(static_cast<std::size_t>(id), false);
+  return names;
+}
+
+BytePairMerger merger_of(const TokenizerData& data) {
+  const IdOfToken ids = index_tokens(data.tokens);
+  PairTable pairs = data.scores.empty() ? PairTable::of_merges(ids, data.merges)
+                                        : PairTable::of_scores(data.tokens, data.scores);
+  return {data.alphabet, ids, std::move(pairs), whole_pieces(data)};
+}
+
+/// What every id stands for in text.
+std::vector<std::string> bytes_of(const TokenizerData& data) {
+  std::vector<bool> is_name = data.is_special;
+  for (const std::int32_t id : data.added) is_name[static_cast<std::size_t>(id)] = true;
+  std::vector<std::string> bytes = data.tokens;
+  for (const std::int32_t id : data.normalised_names) {
+    std::string& name = bytes[static_cast<std::size_t>(id)];
+    name = normalised(data, name);
+  }
+  for (std::size_t id = 0; id < bytes.size(); ++id) {
+    if (data.alphabet == Alphabet::byte_level) {
+      if (!is_name[id]) bytes[id] = alphabet_to_bytes(bytes[id]);
+    } else {
+      const int byte = byte_of_name(bytes[id]);
+      bytes[id] = byte < 0 ? unmark_spaces(bytes[id]) : std::string(1, static_cast<char>(byte));
     }
   }
-
-  /// The longest special token with which `text` begins; -1 and nothing when there is none.
-  std::pair<std::string_view, std::int32_t> at_front(std::string_view text) const {
-    for (const auto& candidate : by_first_byte_[static_cast<unsigned char>(text[0])]) {
-      if (text.starts_with(candidate.first)) return candidate;
-    }
-    return {{}, -1};
-  }
-
- private:
-  std::array<std::vector<std::pair<std::string_view, std::int32_t>>, 256> by_first_byte_;
-};
+  return bytes;
+}
 
 }  // namespace
 
@@ -98,13 +122,10 @@ struct Tokenizer::Impl {
   explicit Impl(TokenizerData given)
       : data(checked(std::move(given))),
         splitter(data.split),
-        merger(index_tokens(data.tokens), data.merges, whole_pieces(data)),
-        special(data.tokens, data.is_special) {
-    bytes.reserve(data.tokens.size());
-    for (std::size_t id = 0; id < data.tokens.size(); ++id) {
-      bytes.push_back(data.is_special[id] ? data.tokens[id] : alphabet_to_bytes(data.tokens[id]));
-    }
-  }
+        merger(merger_of(data)),
+        names(names_of(data, false)),
+        normalised_names(names_of(data, true)),
+        bytes(bytes_of(data)) {}
 
   void check(std::int32_t id) const {
     if (id < 0 || static_cast<std::size_t>(id) >= bytes.size()) {
@@ -115,72 +136,9 @@ struct Tokenizer::Impl {
   TokenizerData data;
   Splitter splitter;
   BytePairMerger merger;
-  SpecialTokens special;
+  TokenNames names, normalised_names;
   std::vector<std::string> bytes;  ///< by id
 };
-
-namespace {
-
-/// One call of encode: the state that its pieces share.
-class Encoding {
- public:
-  Encoding(const Splitter& splitter, const BytePairMerger& merger, bool nfc)
-      : splitter_(splitter), merger_(merger), nfc_(nfc), split_scratch_(splitter) {}
-
-  void add_token(std::int32_t id) { ids_.push_back(id); }
-
-  /// Text without special tokens. What is not valid UTF-8 makes pieces of its own.
-  void add_text(std::string_view text) {
-    while (!text.empty()) {
-      const std::string_view valid = text.substr(0, valid_prefix(text));
-      add_valid(nfc_ ? normalised_.emplace_back(to_nfc(valid)) : valid);
-      text.remove_prefix(valid.size());
-      const std::size_t invalid = invalid_prefix(text);
-      if (invalid > 0) merger_.merge(text.substr(0, invalid), merge_scratch_, ids_);
-      text.remove_prefix(invalid);
-    }
-  }
-
-  std::vector<std::int32_t> take() { return std::move(ids_); }
-
- private:
-  void add_valid(std::string_view text) {
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = splitter_.piece_end(text, begin, split_scratch_);
-      add_piece(text.substr(begin, end - begin));
-      begin = end;
-    }
-  }
-
-  /// A word that came before is copied from where it stands in the result.
-  void add_piece(std::string_view piece) {
-    constexpr std::size_t kMaxCachedBytes = 64;
-    if (piece.size() > kMaxCachedBytes) return merger_.merge(piece, merge_scratch_, ids_);
-    const auto [known, is_new] = seen_.try_emplace(piece, Place{ids_.size(), 0});
-    auto& [begin, count] = known->second;
-    if (is_new) {
-      merger_.merge(piece, merge_scratch_, ids_);
-      count = ids_.size() - begin;
-    } else {
-      for (std::size_t i = 0; i < count; ++i) ids_.push_back(ids_[begin + i]);
-    }
-  }
-
-  struct Place {
-    std::size_t begin;
-    std::size_t count;
-  };
-  const Splitter& splitter_;
-  const BytePairMerger& merger_;
-  bool nfc_;
-  std::deque<std::string> normalised_;  ///< what `seen_` refers to
-  Splitter::Scratch split_scratch_;
-  BytePairMerger::Scratch merge_scratch_;
-  std::unordered_map<std::string_view, Place> seen_;
-  std::vector<std::int32_t> ids_;
-};
-
-}  // namespace
 
 Tokenizer::Tokenizer(TokenizerData data) : impl_(std::make_unique<Impl>(std::move(data))) {}
 Tokenizer::~Tokenizer() = default;
@@ -200,20 +158,15 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool parse_sp
   if (text.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
     fail_input("encode a text of {} bytes: less than 2^31 expected", text.size());
   }
-  Encoding encoding(impl_->splitter, impl_->merger, impl_->data.nfc);
-  std::size_t plain = 0;  // where the text since the last special token begins
-  for (std::size_t at = 0; parse_special && at < text.size();) {
-    const auto [name, id] = impl_->special.at_front(text.substr(at));
-    if (id < 0) {
-      ++at;
-      continue;
-    }
-    encoding.add_text(text.substr(plain, at - plain));
-    encoding.add_token(id);
-    plain = at += name.size();
-  }
-  encoding.add_text(text.substr(plain));
-  return encoding.take();
+  const EncodingRules rules{impl_->data, impl_->names, impl_->normalised_names, impl_->splitter,
+                            impl_->merger};
+  return Encoding(rules, parse_special).ids_of(text);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_prompt(std::string_view text) const {
+  std::vector<std::int32_t> ids = encode(text);
+  if (add_bos()) ids.insert(ids.begin(), bos_id());
+  return ids;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool keep_special) const {
@@ -222,6 +175,7 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool keep_speci
     impl_->check(id);
     if (keep_special || !impl_->data.is_special[id]) text += impl_->bytes[id];
   }
+  if (impl_->data.strips_space && text.starts_with(' ')) text.erase(0, 1);
   return text;
 }
 
@@ -241,7 +195,7 @@ std::vector<std::int32_t> Tokenizer::encode_chat(std::span<const ChatMessage> me
   const std::string text = render_chat(impl_->data.chat_template, messages, answer_prefix,
                                        {.bos = name_of(bos_id()), .eos = name_of(eos_id())});
   for (const char* name : chat_tokens(chat_family(ChatTemplate(impl_->data.chat_template)))) {
-    if (impl_->special.at_front(name).first != name) {
+    if (!impl_->names.contains(name)) {
       fail_input("the chat template's turns are made of {}, but the vocabulary has no such special token",
                  name);
     }

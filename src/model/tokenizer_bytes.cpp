@@ -1,8 +1,10 @@
 #include "model/tokenizer_bytes.h"
 
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 namespace tide {
@@ -65,6 +67,21 @@ std::string alphabet_to_bytes(std::string_view token) {
     rest.remove_prefix(static_cast<std::size_t>(length));
   }
   return bytes;
+}
+
+std::string byte_name(std::uint8_t byte) { return fmt::format("<0x{:02X}>", byte); }
+
+int byte_of_name(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return -1;
+  std::uint8_t byte = 0;
+  const char *begin = token.data() + 3, *end = begin + 2;
+  return std::from_chars(begin, end, byte, 16).ptr == end ? byte : -1;
+}
+
+std::size_t character_length(std::string_view text) {
+  utf8proc_int32_t code_point;
+  const auto length = next_character(text, code_point);
+  return length <= 0 ? 1 : static_cast<std::size_t>(length);
 }
 
 std::size_t valid_prefix(std::string_view text) {

@@ -8,8 +8,9 @@
 #include "model/json_file.h"
 #include "model/printable.h"
 #include "model/tokenizer.h"
-#include "model/tokenizer_bytes.h"
 #include "model/tokenizer_hf_pipeline.h"
+#include "model/tokenizer_hf_spaces.h"
+#include "model/tokenizer_hf_vocabulary.h"
 
 namespace tide {
 
@@ -18,93 +19,26 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// Tokens by id, ids without one left empty.
-class TokenTable {
- public:
-  TokenTable(TokenizerData& data, std::string source, std::size_t size)
-      : data_(data), source_(std::move(source)) {
-    data_.tokens.resize(size);
-    data_.is_special.resize(size);
-  }
-
-  /// A token may be given twice with the same id: in the vocabulary, and as an added one.
-  void add(const std::string& token, const json& id_value, bool is_special) {
-    const std::size_t id = checked(token, id_value);
-    std::string& place = data_.tokens[id];
-    if (!place.empty() && place != token) {
-      fail_input("{}: token '{}': its id {} is that of '{}'", source_, printable(token), id,
-                 printable(place));
-    }
-    place = token;
-    data_.is_special[id] = is_special;
-  }
-
- private:
-  std::size_t checked(const std::string& token, const json& id) const {
-    if (token.empty()) fail_input("{}: a token without text", source_);
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= data_.tokens.size()) {
-      fail_input("{}: token '{}': id {}, expected 0 to vocab_size - 1 = {}", source_, printable(token),
-                 printable(id.dump()), data_.tokens.size() - 1);
-    }
-    return id.get<std::size_t>();
-  }
-
-  TokenizerData& data_;
-  std::string source_;
-};
-
 void refuse_unsupported(const JsonFields& model) {
-  if (model.text("type") != "BPE") model.fail("type", "'BPE' (byte-level)");
-  if (model.boolean("byte_fallback", false)) model.fail("byte_fallback", "false");
+  if (model.text("type") != "BPE") model.fail("type", "'BPE' (byte-level, or with byte fallback)");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (model.has(key) && model.value(key) != "") model.fail(key, "none");
   }
   if (model.has("dropout") && model.value("dropout") != 0.0) model.fail("dropout", "none");
 }
 
-/// An unknown token stands for bytes without a token: supported where there are none.
-void check_unknown_token(const JsonFields& model) {
-  if (!model.has("unk_token")) return;
-  for (int byte = 0; byte < 256; ++byte) {
-    if (!model.value("vocab").contains(alphabet_character(static_cast<std::uint8_t>(byte)))) {
-      model.fail("unk_token", fmt::format("none, as the vocabulary has no token for byte {}", byte));
-    }
+void read_steps(const JsonFields& tokenizer, bool byte_fallback, TokenizerData& data) {
+  if (!byte_fallback) {
+    data.split = split_of_pre_tokenizer(tokenizer);
+    data.nfc = normalises_to_nfc(tokenizer);
+    return check_byte_level_decoder(tokenizer);
   }
-}
-
-void read_vocabulary(const JsonFields& model, TokenTable& table) {
-  const JsonFields vocabulary = model.object("vocab");
-  for (const auto& [token, id] : vocabulary.members().items()) table.add(token, id, false);
-}
-
-/// "left right", or ["left", "right"] as newer files have it.
-std::vector<std::string> read_merges(const JsonFields& model) {
-  std::vector<std::string> merges;
-  for (const json& merge : model.array("merges")) {
-    if (merge.is_string()) {
-      merges.push_back(merge.get<std::string>());
-    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
-    } else {
-      fail_input("{}: merge {} is {}, expected \"left right\" or [\"left\", \"right\"]", model.source(),
-                 merges.size(), printable(merge.dump()));
-    }
-  }
-  return merges;
-}
-
-void read_added_tokens(const JsonFields& tokenizer, TokenTable& table) {
-  if (!tokenizer.has("added_tokens")) return;
-  for (const json& entry : tokenizer.array("added_tokens")) {
-    const JsonFields token(tokenizer.source() + ": added_tokens", entry);
-    const std::string& content = token.text("content");
-    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-      if (token.boolean(key, false)) {
-        fail_input("{}: token '{}': {} is true, supported is false", token.source(), printable(content), key);
-      }
-    }
-    table.add(content, token.value("id"), true);
-  }
+  const SpaceSteps steps = read_space_steps(tokenizer);
+  data.alphabet = Alphabet::byte_fallback;
+  data.space_prefix = steps.prefix;
+  data.marks_in_normal_form = tokenizer.has("normalizer");
+  data.strips_space = steps.strips;
+  data.split = steps.split;
 }
 
 /// The members of an optional file; of an empty object where there is none.
@@ -166,14 +100,10 @@ TokenizerData read_hf_tokenizer(const fs::path& folder, int vocab_size) {
   const JsonFields model = tokenizer.object("model");
   refuse_unsupported(model);
   TokenizerData data;
-  data.split = split_of_pre_tokenizer(tokenizer);
-  data.nfc = normalises_to_nfc(tokenizer);
+  read_steps(tokenizer, model.boolean("byte_fallback", false), data);
   data.ignore_merges = model.boolean("ignore_merges", false);
-  TokenTable table(data, tokenizer.source(), static_cast<std::size_t>(vocab_size));
-  read_vocabulary(model, table);
-  check_unknown_token(model);
-  data.merges = read_merges(model);
-  read_added_tokens(tokenizer, table);
+  data.tokens.resize(static_cast<std::size_t>(vocab_size));
+  read_hf_vocabulary(tokenizer, data);
 
   const JsonFields config = optional_file(folder / "tokenizer_config.json");
   const std::vector<JsonFields> files = {optional_file(folder / "generation_config.json"),

@@ -25,15 +25,6 @@ constexpr std::array<std::pair<std::string_view, const char*>, 3> kPatterns = {{
      "qwen2"},
 }};
 
-/// A step that may be a Sequence of steps, which stand under `list`.
-std::vector<JsonFields> steps_of(const JsonFields& tokenizer, const std::string& key, const char* list) {
-  const JsonFields step = tokenizer.object(key);
-  if (step.text("type") != "Sequence") return {step};
-  std::vector<JsonFields> steps;
-  for (const json& part : step.array(list)) steps.emplace_back(step.source(), part);
-  return steps;
-}
-
 /// Refuses a byte-level step that does more than give bytes their characters.
 void check_byte_level(const JsonFields& step, bool splits) {
   if (step.text("type") != "ByteLevel") step.fail("type", kSupported);
@@ -85,12 +76,27 @@ std::optional<std::int64_t> leading_token_of(const JsonFields& step) {
 
 }  // namespace
 
+std::vector<JsonFields> steps_of(const JsonFields& tokenizer, const std::string& key, const char* list) {
+  const JsonFields step = tokenizer.object(key);
+  if (step.text("type") != "Sequence") return {step};
+  std::vector<JsonFields> steps;
+  for (const json& part : step.array(list)) steps.emplace_back(step.source(), part);
+  return steps;
+}
+
 std::string split_of_pre_tokenizer(const JsonFields& tokenizer) {
   const auto steps = steps_of(tokenizer, "pre_tokenizer", "pretokenizers");
   if (steps.size() == 2) return split_of_first(steps[0], steps[1]);
   if (steps.size() != 1) tokenizer.fail("pre_tokenizer", kSupported);
   check_byte_level(steps[0], true);
   return "gpt2";
+}
+
+void check_byte_level_decoder(const JsonFields& tokenizer) {
+  if (!tokenizer.has("decoder")) return;
+  for (const JsonFields& step : steps_of(tokenizer, "decoder", "decoders")) {
+    if (step.text("type") != "ByteLevel") step.fail("type", "'ByteLevel', as byte_fallback is false");
+  }
 }
 
 bool normalises_to_nfc(const JsonFields& tokenizer) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "model/tokenizer.h"
+#include "model/tokenizer_pairs.h"
 
 namespace tide {
 
@@ -24,30 +26,25 @@ class BytePairMerger {
     std::vector<std::uint64_t> heap;  ///< rank << 32 | position of the left symbol; least at the front
   };
 
-  /// Ids by a token's text, which outlives the merger.
-  using IdOfToken = std::unordered_map<std::string_view, std::int32_t>;
-
-  /// `id_of_token` and `merges`: as in TokenizerData. `whole`: the tokens that a piece of the same text is
-  /// without merging. Throws InputError: a merge that is malformed, given twice, or of an unknown token.
-  BytePairMerger(const IdOfToken& id_of_token, const std::vector<std::string>& merges, IdOfToken whole);
+  /// `ids`: the tokens that a piece begins as; `whole`: those that a piece of the same text is without
+  /// merging. Throws InputError when the alphabet is byte_fallback and a byte has no token.
+  BytePairMerger(Alphabet alphabet, const IdOfToken& ids, PairTable pairs, IdOfToken whole);
 
   /// Appends the ids of one piece to `out`, in O(n log n). A byte that has no token gives nothing.
   void merge(std::string_view piece, Scratch& scratch, std::vector<std::int32_t>& out) const;
 
  private:
-  struct Merge {
-    std::uint32_t rank;
-    std::int32_t merged;
-  };
   /// The token that a piece is without merging; -1: none.
   std::int32_t find_whole(std::string_view piece) const;
-  const Merge* find(std::int32_t left, std::int32_t right) const;
+  void begin(std::string_view piece, Scratch& scratch) const;
   void offer(std::int32_t position, Scratch& scratch) const;
   void merge_best(Scratch& scratch) const;
 
+  Alphabet alphabet_;
   std::array<std::int32_t, 256> id_of_byte_;
+  IdOfToken characters_;  ///< tokens of one character; none where every byte is a symbol
+  PairTable pairs_;
   IdOfToken whole_;
-  std::unordered_map<std::uint64_t, Merge> merges_;  ///< by left id << 32 | right id
 };
 
 }  // namespace tide

@@ -1,5 +1,6 @@
 #include "model/tokenizer_split.h"
 
+#include <algorithm>
 #include <array>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "model/printable.h"
+#include "model/tokenizer_normal.h"
 
 namespace tide {
 
@@ -43,8 +45,9 @@ std::string regex_of(const std::string& name) {
   if (name == "smollm") return gpt2(R"(\p{N})", R"(\p{N})");
   if (name == "llama3") return line_ends(R"(\p{N}{1,3}+)");
   if (name == "qwen2") return line_ends(R"(\p{N})");
-  fail_input("tokenizer split pattern '{}' is not supported; supported: gpt2, smollm, llama3, qwen2",
-             printable(name));
+  fail_input(
+      "tokenizer split pattern '{}' is not supported; supported: gpt2, smollm, llama3, qwen2, none, marks",
+      printable(name));
 }
 
 std::string message_of(int code) {
@@ -56,22 +59,25 @@ std::string message_of(int code) {
 }  // namespace
 
 struct Splitter::Impl {
-  pcre2_code* code;
+  pcre2_code* code = nullptr;  ///< nullptr: no pattern cuts the text
+  bool at_marks = false;
 };
 
 struct Splitter::Scratch::Impl {
-  pcre2_match_data* match;
+  pcre2_match_data* match = nullptr;
 };
 
-Splitter::Scratch::Scratch(const Splitter& splitter)
-    : impl_(
-          std::make_unique<Impl>(Impl{pcre2_match_data_create_from_pattern(splitter.impl_->code, nullptr)})) {
+Splitter::Scratch::Scratch(const Splitter& splitter) : impl_(std::make_unique<Impl>()) {
+  if (splitter.impl_->code == nullptr) return;
+  impl_->match = pcre2_match_data_create_from_pattern(splitter.impl_->code, nullptr);
   if (impl_->match == nullptr) fail_work("pcre2_match_data_create: out of memory");
 }
 
 Splitter::Scratch::~Scratch() { pcre2_match_data_free(impl_->match); }
 
 Splitter::Splitter(const std::string& name) : impl_(std::make_unique<Impl>()) {
+  impl_->at_marks = name == "marks";
+  if (name == "none" || name == "marks") return;
   const std::string pattern = regex_of(name);
   int error = 0;
   PCRE2_SIZE where = 0;
@@ -85,6 +91,9 @@ Splitter::Splitter(const std::string& name) : impl_(std::make_unique<Impl>()) {
 Splitter::~Splitter() { pcre2_code_free(impl_->code); }
 
 std::size_t Splitter::piece_end(std::string_view text, std::size_t begin, Scratch& scratch) const {
+  if (impl_->code == nullptr) {
+    return impl_->at_marks ? std::min(text.find(kSpaceMark, begin + 1), text.size()) : text.size();
+  }
   const auto match = [&](std::uint32_t options) {
     return pcre2_match(impl_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), begin,
                        PCRE2_NO_UTF_CHECK | options, scratch.impl_->match, nullptr);

@@ -25,7 +25,9 @@ class Splitter {
     std::unique_ptr<Impl> impl_;
   };
 
-  /// `name`: "gpt2", "smollm" (every digit is a piece of its own), "llama3" or "qwen2". Throws InputError.
+  /// `name`: "gpt2", "smollm" (every digit is a piece of its own), "llama3" or "qwen2"; "none" (all of the
+  /// text is one piece) or "marks" (a piece begins at every mark of a space) for text whose spaces are
+  /// marked. Throws InputError.
   explicit Splitter(const std::string& name);
   ~Splitter();
   Splitter(const Splitter&) = delete;

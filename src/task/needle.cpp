@@ -54,7 +54,7 @@ std::vector<std::int32_t> NeedleTask::prompt_ids(Passage passage, const SampleSp
       "afterwards.\n\n{}\n\n{}",
       body, question(city));
   const std::string prefix = answer_prefix(city) + std::string(answer);
-  if (raw_) return tokenizer_.encode(user + "\n\n" + prefix);
+  if (raw_) return tokenizer_.encode_prompt(user + "\n\n" + prefix);
   const std::array<ChatMessage, 1> messages = {{{"user", user}}};
   return tokenizer_.encode_chat(messages, prefix);
 }

@@ -26,7 +26,7 @@ Sample PlainTextTask::sample(const SampleSpec& spec) const {
   sample.spec = spec;
   sample.max_new_tokens = static_cast<int>(kContinuation);
   Random random(mix_seed(sample.random_seed(), "sample"));
-  const auto ids_of = [&](Passage passage) { return tokenizer_.encode(join_words(*text_, passage)); };
+  const auto ids_of = [&](Passage passage) { return tokenizer_.encode_prompt(join_words(*text_, passage)); };
   const auto passage = find_passage(
       *text_, tokenizer_, random, spec.length,
       [&](Passage tried) { return static_cast<std::int64_t>(ids_of(tried).size()); }, kContinuation);

@@ -24,15 +24,23 @@ bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0;
 /// Tokens that a word adds to a text, remembered by word.
 class WordCost {
  public:
-  explicit WordCost(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit WordCost(const Tokenizer& tokenizer)
+      : tokenizer_(tokenizer), before_(static_cast<std::int64_t>(tokenizer.encode(kBefore).size())) {}
   std::int64_t of(std::string_view word) {
     const auto [entry, is_new] = cost_.try_emplace(word, 0);
-    if (is_new) entry->second = static_cast<std::int64_t>(tokenizer_.encode(fmt::format(" {}", word)).size());
+    if (is_new) {
+      const auto ids = tokenizer_.encode(fmt::format("{} {}", kBefore, word));
+      entry->second = static_cast<std::int64_t>(ids.size()) - before_;
+    }
     return entry->second;
   }
 
  private:
+  /// What stands before the word: some tokenizers put a space of their own before a text.
+  static constexpr const char* kBefore = "the";
+
   const Tokenizer& tokenizer_;
+  std::int64_t before_;
   std::unordered_map<std::string_view, std::int64_t> cost_;
 };
 

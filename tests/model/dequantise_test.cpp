@@ -89,8 +89,8 @@ TEST(Dequantise, Q4WithMinimumAddsIt) {
 
 TEST(Dequantise, Q5TakesItsFifthBitsFromOneWord) {
   GgufBytes b, with_minimum;
-  b.put(float_to_half(0.5f)).u32(0x80000001u);
-  with_minimum.put(float_to_half(0.5f)).put(float_to_half(-3.0f)).u32(0x80000001u);
+  b.put(float_to_half(0.5f)).u32(0x40000001u);
+  with_minimum.put(float_to_half(0.5f)).put(float_to_half(-3.0f)).u32(0x40000001u);
   for (int j = 0; j < 16; ++j) {
     b.put(static_cast<std::uint8_t>((15 - j) << 4 | j));
     with_minimum.put(static_cast<std::uint8_t>((15 - j) << 4 | j));
@@ -98,16 +98,16 @@ TEST(Dequantise, Q5TakesItsFifthBitsFromOneWord) {
   const auto out = rows(tensor_of(TensorType::q5_0, {32}, b), 0, 1);
   const auto moved = rows(tensor_of(TensorType::q5_1, {32}, with_minimum), 0, 1);
   for (int j = 0; j < 32; ++j) {
-    const int low = j < 16 ? j : 31 - j, fifth = j == 0 || j == 31 ? 16 : 0;
+    const int low = j < 16 ? j : 31 - j, fifth = j == 0 || j == 30 ? 16 : 0;
     EXPECT_EQ(out[j], 0.5f * static_cast<float>(low + fifth - 16)) << j;
     EXPECT_EQ(moved[j], 0.5f * static_cast<float>(low + fifth) - 3.0f) << j;
   }
 }
 
-/// Scale g + 40 (of 6 bits) and minimum 50 - g of the groups g = 0 … 7, as Q4_K and Q5_K pack them.
+/// Scale g + 40 (of 6 bits) and minimum 20 - g of the groups g = 0 … 7, as Q4_K and Q5_K pack them.
 void put_group_scales(GgufBytes& b) {
   const auto scale = [](int group) { return group + 40; };
-  const auto minimum = [](int group) { return 50 - group; };
+  const auto minimum = [](int group) { return 20 - group; };
   for (int g = 0; g < 4; ++g) b.put(static_cast<std::uint8_t>(scale(g) | scale(g + 4) >> 4 << 6));
   for (int g = 0; g < 4; ++g) b.put(static_cast<std::uint8_t>(minimum(g) | minimum(g + 4) >> 4 << 6));
   for (int g = 4; g < 8; ++g) b.put(static_cast<std::uint8_t>((scale(g) & 15) | (minimum(g) & 15) << 4));
@@ -122,7 +122,7 @@ TEST(Dequantise, Q4KGroupsHaveScalesAndMinimaOfTheirOwn) {
   for (int i = 0; i < 256; ++i) {
     const int group = i / 32, value = (i + group % 2 * 3) % 16;
     EXPECT_EQ(out[i],
-              0.5f * static_cast<float>((group + 40) * value) - 0.25f * static_cast<float>(50 - group))
+              0.5f * static_cast<float>((group + 40) * value) - 0.25f * static_cast<float>(20 - group))
         << i;
   }
 }
@@ -137,7 +137,7 @@ TEST(Dequantise, Q5KAddsABitToQ4K) {
   for (int i = 0; i < 256; ++i) {
     const int group = i / 32, value = (i + group % 2 * 3) % 16 + 16 * ((i % 32 * 7) >> group & 1);
     EXPECT_EQ(out[i],
-              0.5f * static_cast<float>((group + 40) * value) - 0.25f * static_cast<float>(50 - group))
+              0.5f * static_cast<float>((group + 40) * value) - 0.25f * static_cast<float>(20 - group))
         << i;
   }
 }

@@ -102,7 +102,7 @@ TEST_F(GgufSplit, OneFileOfOneIsNoSplit) {
 
 TEST_F(GgufSplit, RefusesALaterFile) {
   EXPECT_THAT(refusal(parts_[1].name),
-              HasSubstr("m-00002-of-00003.gguf: 2 of the 3 files into which this checkpoint is split; name "
+              HasSubstr("m-00002-of-00003.gguf: file 2 of the 3 into which this checkpoint is split; name "
                         "the first, …-00001-of-00003.gguf"));
 }
 

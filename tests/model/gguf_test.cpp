@@ -114,9 +114,20 @@ TEST(Gguf, RefusesAbsentFile) {
               HasSubstr("/no/such.gguf"));
 }
 
+TEST(Gguf, RefusesFilesTooShortForAHeader) {
+  EXPECT_THAT(refusal(""),
+              HasSubstr("byte 0: the file ends inside the magic number: 4 bytes needed, 0 left"));
+  EXPECT_THAT(refusal("GG"),
+              HasSubstr("byte 0: the file ends inside the magic number: 4 bytes needed, 2 left"));
+  EXPECT_THAT(refusal("GGUF"), HasSubstr("byte 4: the file ends inside the version: 4 bytes needed, 0 left"));
+  EXPECT_THAT(refusal("GGUF\3\1"), HasSubstr("byte 4: the file ends inside the version"));
+}
+
 TEST(Gguf, RefusesOtherVersions) {
-  EXPECT_THAT(refusal(GgufBytes().header(0, 0, 1).bytes),
-              HasSubstr("byte 4: GGUF version 1; 2 or 3 expected"));
+  for (const std::uint32_t version : {0u, 1u, 4u, ~0u}) {
+    EXPECT_THAT(refusal(GgufBytes().header(0, 0, version).bytes),
+                HasSubstr(fmt::format("byte 4: GGUF version {}; 2 or 3 expected", version)));
+  }
   EXPECT_THAT(refusal(GgufBytes().header(0, 0, 0x03000000).bytes),
               HasSubstr("byte 4: a big-endian GGUF file"));
 }
@@ -172,6 +183,12 @@ TEST(Gguf, RefusesAlignmentThatIsNoPowerOfTwo) {
     EXPECT_THAT(refusal(with_metadata(GgufBytes().meta_u32("general.alignment", alignment))),
                 HasSubstr("byte 49: general.alignment: a power of two"));
   }
+  EXPECT_THAT(refusal(with_metadata(GgufBytes().str("general.alignment").u32(10).u64(1ull << 32))),
+              HasSubstr("general.alignment: a power of two of 32 bits expected, got 4294967296"));
+  EXPECT_THAT(refusal(with_metadata(GgufBytes().str("general.alignment").u32(5).put(-32))),
+              HasSubstr("general.alignment: a power of two of 32 bits expected, got -32"));
+  EXPECT_THAT(refusal(with_metadata(GgufBytes().str("general.alignment").u32(10).u64(~0ull))),
+              HasSubstr("general.alignment: 18446744073709551615 does not fit 63 bits"));
   EXPECT_THAT(refusal(with_metadata(GgufBytes().meta_str("general.alignment", "32"))),
               HasSubstr("general.alignment: an integer expected, found a string"));
 }
@@ -225,6 +242,22 @@ TEST(Gguf, RefusesDataOutsideTheFile) {
   EXPECT_THAT(refusal(with_tensor({4}, 0, ~0ull - 31)), HasSubstr("at offset 18446744073709551584"));
 }
 
+TEST(Gguf, RefusesPaddingBeyondTheFile) {
+  GgufBytes b;
+  b.header(1, 1).meta_u32("general.alignment", 1u << 31).tensor("w", {4}, 0, 0).raw(std::string(64, '\0'));
+  EXPECT_THAT(refusal(b.bytes),
+              HasSubstr("tensor w: 16 bytes at offset 0, but the file holds 0 bytes of data"));
+}
+
+TEST(Gguf, RefusesNamesTooLong) {
+  const std::string name(65536, 'n');
+  EXPECT_THAT(refusal(with_metadata(GgufBytes().str(name).u32(4).u32(1))),
+              HasSubstr("byte 24: a metadata key: 1 to 65535 bytes expected, got 65536"));
+  EXPECT_THAT(
+      refusal(GgufBytes().header(1, 0).tensor(name, {4}, 0, 0).pad(32).raw(std::string(16, '\0')).bytes),
+      HasSubstr("byte 24: a tensor's name: 1 to 65535 bytes expected, got 65536"));
+}
+
 TEST(Gguf, RefusesOverlappingTensors) {
   GgufBytes b;
   b.header(2, 0).tensor("first", {16}, 0, 0).tensor("second", {4}, 0, 32).pad(32).raw(std::string(96, '\0'));
@@ -255,6 +288,9 @@ TEST(Gguf, NamesMissingAndMistypedKeys) {
   EXPECT_THAT(message([&] { gguf.texts("types"); }),
               HasSubstr("types: an array of strings expected, found an array of integers"));
   EXPECT_THAT(message([&] { gguf.integers("names"); }), HasSubstr("names: an array of integers expected"));
+  EXPECT_THAT(message([&] { gguf.numbers("types"); }),
+              HasSubstr("types: an array of floating-point numbers expected, found an array of integers"));
+  EXPECT_THAT(message([&] { gguf.texts("absent"); }), HasSubstr("no metadata key absent"));
   EXPECT_THAT(message([&] { gguf.boolean("f32"); }), HasSubstr("f32: a boolean expected, found a number"));
   EXPECT_THAT(message([&] { gguf.boolean("f32"); }), HasSubstr("byte "));
 }

@@ -38,7 +38,7 @@ TokenizerData small_vocabulary(const std::string& split = "gpt2") {
   return data;
 }
 
-enum Merged : std::int32_t { kBc = 259, kAb, kAbc, kSpaceA, kTwoSpaces, kTwelve, kUmlaut };
+enum Merged : std::int32_t { kBc = 259, kAb, kAbc, kSpaceA, kTwoSpaces, kTwelve, kUmlaut, kUmlautEnd };
 
 std::string refusal(TokenizerData data) {
   return message_of<InputError>([&] { const Tokenizer tokenizer(std::move(data)); });
@@ -96,6 +96,37 @@ TEST(Tokenizer, LongestSpecialNameWins) {
   const Tokenizer tokenizer(small_vocabulary());
   EXPECT_THAT(tokenizer.encode("<|im_end|><|", true), ElementsAre(kFirstSpecial + 2));
   EXPECT_THAT(tokenizer.encode("<|im_end|><", true), ElementsAre(kFirstSpecial + 1, '<'));
+}
+
+TEST(Tokenizer, AddedNamesAreFoundInAnyTextAndStayInAnswers) {
+  auto data = small_vocabulary();
+  data.is_special[kFirstSpecial + 2] = false;
+  data.added = {kFirstSpecial + 2};
+  const Tokenizer tokenizer(std::move(data));
+  for (const bool parse_special : {false, true}) {
+    EXPECT_THAT(tokenizer.encode("x<|im_end|><|y", parse_special), ElementsAre('x', kFirstSpecial + 2, 'y'));
+  }
+  EXPECT_EQ(tokenizer.decode(std::vector<std::int32_t>{kFirstSpecial + 1, kFirstSpecial + 2}),
+            "<|im_end|><|");
+}
+
+TEST(Tokenizer, APromptBeginsWithTheFirstTokenWhereOneIsAsked) {
+  auto data = small_vocabulary();
+  EXPECT_THAT(Tokenizer(data).encode_prompt("abc"), ElementsAre(kAbc));
+  data.add_bos = true;
+  const Tokenizer tokenizer(std::move(data));
+  EXPECT_THAT(tokenizer.encode_prompt("abc"), ElementsAre(kFirstSpecial, kAbc));
+  EXPECT_THAT(tokenizer.encode("abc"), ElementsAre(kAbc));
+}
+
+TEST(Tokenizer, ANameThatIsTextHidesThoseInsideIt) {
+  auto data = small_vocabulary();
+  data.tokens.emplace_back("im_end");
+  data.is_special.push_back(false);
+  data.added = {kUmlautEnd};
+  const Tokenizer tokenizer(std::move(data));
+  EXPECT_EQ(tokenizer.encode("<|im_end|>").size(), 10u);
+  EXPECT_THAT(tokenizer.encode("im_end|>"), ElementsAre(kUmlautEnd, '|', '>'));
 }
 
 TEST(Tokenizer, DecodeGivesBytesAndHidesSpecialTokens) {
@@ -162,6 +193,12 @@ TEST(Tokenizer, RefusesUnsoundVocabularies) {
   data = small_vocabulary();
   data.is_special.pop_back();
   EXPECT_THAT(refusal(data), HasSubstr("266 tokens, but 265 marks"));
+  data = small_vocabulary();
+  data.added = {266};
+  EXPECT_THAT(refusal(data), HasSubstr("id 266 of a token found by name: 0 to 265 expected"));
+  data = small_vocabulary();
+  data.scores = {1.0f};
+  EXPECT_THAT(refusal(data), HasSubstr("266 tokens, but 1 scores"));
 }
 
 TEST(Tokenizer, RefusesIdsOutsideTheVocabulary) {
@@ -170,45 +207,6 @@ TEST(Tokenizer, RefusesIdsOutsideTheVocabulary) {
               HasSubstr("token id 266: 0 to 265"));
   EXPECT_THAT(message_of<InputError>([&] { tokenizer.decode(std::vector<std::int32_t>{-1}); }),
               HasSubstr("token id -1"));
-}
-
-/// The metadata of a small tokenizer in a file; `pre` and `model` as given.
-std::string tokenizer_file(const std::string& model, const std::string& pre, int n_types = 3) {
-  GgufBytes b;
-  b.header(0, 7).meta_str("tokenizer.ggml.model", model).meta_str("tokenizer.ggml.pre", pre);
-  b.str("tokenizer.ggml.tokens").u32(9).u32(8).u64(3).str("a").str("b").str("<e>");
-  b.str("tokenizer.ggml.merges").u32(9).u32(8).u64(0);
-  b.str("tokenizer.ggml.token_type").u32(9).u32(5).u64(static_cast<std::uint64_t>(n_types));
-  for (int i = 0; i < n_types; ++i) b.put<std::int32_t>(i == 2 ? 4 : 1);
-  b.meta_u32("tokenizer.ggml.eos_token_id", 2);
-  return b.str("tokenizer.ggml.add_bos_token").u32(7).put<std::uint8_t>(0).bytes;
-}
-
-std::string read_refusal(const std::string& bytes) {
-  const TemporaryFile file(bytes);
-  return message_of<InputError>([&] { read_tokenizer(GgufFile(file.path())); });
-}
-
-TEST(TokenizerFile, ReadsVocabularyAndMarks) {
-  const TemporaryFile file(tokenizer_file("gpt2", "gpt-2"));
-  const auto data = read_tokenizer(GgufFile(file.path()));
-  EXPECT_EQ(data.split, "gpt2");
-  EXPECT_THAT(data.tokens, ElementsAre("a", "b", "<e>"));
-  EXPECT_THAT(data.is_special, ElementsAre(false, false, true));
-  EXPECT_EQ(data.eos_id, 2);
-  EXPECT_EQ(data.bos_id, -1);
-  EXPECT_FALSE(data.add_bos);
-}
-
-TEST(TokenizerFile, RefusesWhatItDoesNotKnow) {
-  EXPECT_THAT(read_refusal(tokenizer_file("llama", "gpt-2")),
-              HasSubstr("tokenizer.ggml.model: 'llama' is not supported"));
-  EXPECT_THAT(read_refusal(tokenizer_file("gpt2", "default")),
-              HasSubstr("tokenizer.ggml.pre: split pattern 'default'"));
-  EXPECT_THAT(read_refusal(tokenizer_file("gpt2", "gpt-2", 2)),
-              HasSubstr("token_type: 3 types expected, one a token, got 2"));
-  EXPECT_THAT(read_refusal(GgufBytes().header(0, 0).bytes),
-              HasSubstr("no metadata key tokenizer.ggml.model"));
 }
 
 /// The default model of the private environment; skips the test when it is not there.

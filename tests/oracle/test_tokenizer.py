@@ -75,8 +75,8 @@ class Probe:
         data = data.encode() if isinstance(data, str) else data
         return [int(i) for i in self.ask(("special " if special else "encode ") + data.hex()).split()]
 
-    def decode(self, ids):
-        return bytes.fromhex(self.ask("decode " + " ".join(map(str, ids))))
+    def decode(self, ids, skip_special=False):
+        return bytes.fromhex(self.ask(("answer " if skip_special else "decode ") + " ".join(map(str, ids))))
 
     def chat(self, messages, prefix=""):
         return [int(i) for i in self.ask("chat " + json.dumps({"messages": messages, "prefix": prefix})).split()]

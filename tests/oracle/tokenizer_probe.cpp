@@ -2,6 +2,7 @@
 //   tokenizer_probe MODEL            one request a line on stdin, one answer a line on stdout:
 //     encode HEX | special HEX       ids of the bytes; special: names of special tokens are tokens
 //     decode ID…                     hexadecimal bytes, special tokens by name
+//     answer ID…                     the same without special tokens
 //     chat JSON                      {"messages": [{"role", "content"}…], "prefix"} -> ids
 //   tokenizer_probe MODEL time FILE  MB/s of encode, best of 5
 
@@ -57,6 +58,7 @@ std::string answer(const Tokenizer& tokenizer, const std::string& request) {
   const std::string verb = request.substr(0, space);
   const std::string rest = space == std::string::npos ? "" : request.substr(space + 1);
   if (verb == "decode") return to_hex(tokenizer.decode(parse_ids(rest), true));
+  if (verb == "answer") return to_hex(tokenizer.decode(parse_ids(rest)));
   if (verb == "chat") return fmt::format("{}", fmt::join(chat(tokenizer, rest), " "));
   return fmt::format("{}", fmt::join(tokenizer.encode(from_hex(rest), verb == "special"), " "));
 }
