@@ -142,6 +142,23 @@ TEST(ChatTemplate, KeepsTheTextThatJinjaKeeps) {
   EXPECT_EQ(text("{"), "{");
 }
 
+TEST(ChatTemplate, TakesAnyText) {
+  const std::string whole = std::string(kLlama2) + kBranch + "{#- '}} #}{%+ set a = \"\\\\\" -%}" + kLlama3;
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const char c : {'{', '}', '\'', '"', '\\', '-', '%', '\n', '\x80'}) {
+      std::string changed = whole;
+      changed[i] = c;
+      for (const std::string& text : {changed, changed.substr(0, i + 1), changed.substr(i)}) {
+        const ChatTemplate parsed(text);
+        EXPECT_LE(parsed.text_between_tags().size(), text.size());
+        parsed.literal("C");
+        parsed.variable("a");
+        message_of<InputError>([&] { chat_family(parsed); });
+      }
+    }
+  }
+}
+
 TEST(ChatTemplate, HasOneSpellingOfAnExpression) {
   const ChatTemplate spelled("{{- \"a\\n\" + message[\"content\"] | trim -}}{% set d = 'x y' %}{{ 'a\nb' }}");
   EXPECT_TRUE(spelled.has("{{'a\\n'+message.content|trim}}"));

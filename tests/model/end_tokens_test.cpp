@@ -64,7 +64,9 @@ class EndTokensOfAFolder : public ::testing::Test {
   void write(const char* name, const json& value) const { std::ofstream(folder_ / name) << value.dump(); }
   TokenizerData read() const { return read_hf_tokenizer(folder_, 4); }
 
-  fs::path folder_ = fs::path(::testing::TempDir()) / "tide_end_tokens";
+  fs::path folder_ =
+      fs::path(::testing::TempDir()) /
+      ("tide_end_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
 };
 
 TEST_F(EndTokensOfAFolder, AreTheWholeListOfTheFirstFileThatHasOne) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/error.h"
 #include "tests/support/checkpoint_checks.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_folder.h"
@@ -415,6 +416,26 @@ TEST_F(HfConfigFile, OfMistralWithoutKvHeadsIsRefused) {
   use("mistral", "Mistral");
   config_.erase("num_key_value_heads");
   expect_refused("num_key_value_heads is missing");
+}
+
+TEST_F(HfConfigFile, WithAnyByteChangedIsReadOrRefused) {
+  use("qwen2", "Qwen2");
+  config_["rope_parameters"] = {
+      {"rope_type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 128}};
+  config_["use_sliding_window"] = true;
+  config_["sliding_window"] = 64;
+  config_["max_window_layers"] = 2;
+  EXPECT_NO_THROW(read());
+  const int refused = refused_changes(config_.dump(), [&](const std::string& changed) -> std::string {
+    std::ofstream(path_ / "config.json") << changed;
+    try {
+      read_hf_config(path_);
+      return "";
+    } catch (const InputError& error) {
+      return error.what();
+    }
+  });
+  EXPECT_GT(refused, 500);
 }
 
 }  // namespace
