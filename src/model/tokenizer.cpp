@@ -132,6 +132,11 @@ struct Tokenizer::Impl {
     }
   }
 
+  /// Whether `name` in a text becomes a token.
+  bool finds(const std::string& name) const {
+    return names.contains(name) || normalised_names.contains(normalised(data, name));
+  }
+
   TokenizerData data;
   Splitter splitter;
   BytePairMerger merger;
@@ -188,7 +193,7 @@ std::vector<std::int32_t> Tokenizer::encode_chat(std::span<const ChatMessage> me
                                                  std::string_view answer_prefix) const {
   const std::string text = render_chat(impl_->data.chat_template, messages, answer_prefix);
   for (const char* name : {"<|im_start|>", "<|im_end|>"}) {
-    if (!impl_->names.contains(name)) {
+    if (!impl_->finds(name)) {
       fail_input("the chat template is chatml, but the vocabulary has no special token {}", name);
     }
   }
