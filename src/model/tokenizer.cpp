@@ -133,6 +133,11 @@ struct Tokenizer::Impl {
     }
   }
 
+  /// Whether `name` in a text becomes a token.
+  bool finds(const std::string& name) const {
+    return names.contains(name) || normalised_names.contains(normalised(data, name));
+  }
+
   TokenizerData data;
   Splitter splitter;
   BytePairMerger merger;
@@ -195,7 +200,7 @@ std::vector<std::int32_t> Tokenizer::encode_chat(std::span<const ChatMessage> me
   const std::string text = render_chat(impl_->data.chat_template, messages, answer_prefix,
                                        {.bos = name_of(bos_id()), .eos = name_of(eos_id())});
   for (const char* name : chat_tokens(chat_family(ChatTemplate(impl_->data.chat_template)))) {
-    if (!impl_->names.contains(name)) {
+    if (!impl_->finds(name)) {
       fail_input("the chat template's turns are made of {}, but the vocabulary has no such special token",
                  name);
     }

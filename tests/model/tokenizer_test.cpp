@@ -139,6 +139,18 @@ TEST(Tokenizer, DecodeGivesBytesAndHidesSpecialTokens) {
   EXPECT_FALSE(tokenizer.is_special(kUmlaut));
 }
 
+TEST(Tokenizer, AConversationNeedsTheTokensOfItsTurns) {
+  const std::vector<ChatMessage> messages = {{"user", "a"}};
+  auto data = small_vocabulary();
+  data.chat_template = "<|im_start|>";
+  const auto ids = Tokenizer(data).encode_chat(messages);
+  data.normalised_names = {kFirstSpecial + 1};
+  EXPECT_EQ(Tokenizer(data).encode_chat(messages), ids);
+  data.tokens[kFirstSpecial + 1] = "<|other|>";
+  EXPECT_THAT(message_of<InputError>([&] { Tokenizer(data).encode_chat(messages); }),
+              HasSubstr("<|im_end|>"));
+}
+
 TEST(Tokenizer, EmptyTextGivesNothing) {
   EXPECT_THAT(Tokenizer(small_vocabulary()).encode("", true), IsEmpty());
 }

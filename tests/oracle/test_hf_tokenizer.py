@@ -84,10 +84,9 @@ class HfTokenizer(unittest.TestCase):
 
     def test_added_tokens(self):
         """Found by name in any text, and kept in answers unless special; those in normal form too."""
-        added = [AddedToken("<tool>", special=False, normalized=False), AddedToken("<tool><tool>", special=False,
-                 normalized=False), AddedToken("<|im_end|>x", special=False, normalized=False),
-                 AddedToken("tide pool", special=False, normalized=True), AddedToken("Å", special=False, normalized=True),
-                 AddedToken("<hidden>", special=True, normalized=True), AddedToken("  ", special=False, normalized=False)]
+        kinds = [("<tool>", False, False), ("<tool><tool>", False, False), ("<|im_end|>x", False, False),
+                 ("tide pool", False, True), ("Å", False, True), ("<hidden>", True, True), ("  ", False, False)]
+        added = [AddedToken(name, special=special, normalized=normal) for name, special, normal in kinds]
         texts = ["<tool>", "a <tool> b", " <tool><tool><tool>x", "x<|im_end|>x<|im_end|>", "a tide pool. tide pools",
                  "tide pool", " tide pool", "A\u030a \u212b Å", "<hidden>", "a <hidden> b <hidden>c", "a   b    c", "  x",
                  "<s> <tool></s>  tide pool<s>tide pool", "▁tide pool a▁tide▁pool"]

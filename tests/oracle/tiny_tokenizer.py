@@ -72,7 +72,8 @@ def trained_pieces(size, corpus):
     """Pieces and merges of a vocabulary of `size`, most frequent first, with marks for spaces."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(MARK, "first")
-    tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=size, show_progress=False, max_token_length=16))
+    trainer = trainers.BpeTrainer(vocab_size=size, show_progress=False, max_token_length=16)
+    tokenizer.train_from_iterator(corpus, trainer)
     model = json.loads(tokenizer.to_str())["model"]
     return sorted(model["vocab"], key=model["vocab"].get), [tuple(merge) for merge in model["merges"]]
 
