@@ -84,7 +84,9 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Range(0, 4096))
       ->capture_default_str()
       ->group(group);
-  command.add_option("--pin", options.pin, "Keep each thread but the first on a core of its own; auto: from 4 threads on")
+  command
+      .add_option("--pin", options.pin,
+                  "Keep each thread but the first on a core of its own; auto: from 4 threads on")
       ->check(CLI::IsMember({"auto", "yes", "no"}))
       ->capture_default_str()
       ->group(group);

@@ -18,12 +18,7 @@ std::shared_ptr<const AttentionPolicy> make_kascade(PolicySpec& spec, const Poli
                            {.select = at_same_depth({0, 2, 8, 13, 14}, 32, config.n_layers),
                             .full = "0",
                             .chooser = Role::estimate});
-  return std::make_shared<ReusePolicy>(
-      spec, context,
-      ReusePolicy::Method{
-          .placement = placement, .sharing = rule.sharing, .budget = rule.budget.text(), .chooser = [rule] {
-            return std::make_unique<TopChooser>(rule);
-          }});
+  return make_top_reuse(spec, context, rule, placement);
 }
 
 }  // namespace tide

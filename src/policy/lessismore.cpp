@@ -19,11 +19,6 @@ namespace tide {
 
 namespace {
 
-/// Key `sinks` or `recent`: a number, or "paper" (-1).
-int take_forced(PolicySpec& spec, const std::string& key, const ModelConfig& config) {
-  return spec.take(key, "paper") == "paper" ? -1 : spec.take_int(key, 0, 0, config.max_positions);
-}
-
 struct Rule {
   Budget budget;
   Sharing sharing;

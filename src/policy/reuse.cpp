@@ -101,6 +101,16 @@ void ReusePolicy::bind_map(const HeadMap& map, const ModelConfig& config) {
   }
 }
 
+std::shared_ptr<const ReusePolicy> make_top_reuse(PolicySpec& spec, const PolicyContext& context,
+                                                  const SelectionRule& rule, std::vector<Role> placement) {
+  return std::make_shared<ReusePolicy>(
+      spec, context,
+      ReusePolicy::Method{.placement = std::move(placement),
+                          .sharing = rule.sharing,
+                          .budget = rule.budget.text(),
+                          .chooser = [rule] { return std::make_unique<TopChooser>(rule); }});
+}
+
 std::unique_ptr<PolicyState> ReusePolicy::begin(std::uint64_t) const {
   return std::make_unique<ReuseState>(*this);
 }

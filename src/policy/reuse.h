@@ -35,6 +35,12 @@ class TopChooser final : public Chooser {
   Selector selector_;
 };
 
+class ReusePolicy;
+
+/// A method that chooses by TopChooser.
+std::shared_ptr<const ReusePolicy> make_top_reuse(PolicySpec& spec, const PolicyContext& context,
+                                                  const SelectionRule& rule, std::vector<Role> placement);
+
 /// Select layers attend to everything and choose; estimate layers choose by exact scores and read only what
 /// they chose; sparse layers read what the last of either chose, through the head map if there is one: a head
 /// of a sparse layer then reads the set of the chooser's head that serves it best (Kascade, arXiv 2512.16391,

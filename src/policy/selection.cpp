@@ -47,6 +47,10 @@ SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config,
   return rule;
 }
 
+int take_forced(PolicySpec& spec, const std::string& key, const ModelConfig& config) {
+  return spec.take(key, "paper") == "paper" ? -1 : spec.take_int(key, 0, 0, config.max_positions);
+}
+
 std::vector<std::int32_t> identity_sets(Sharing sharing, const ModelConfig& config) {
   std::vector<std::int32_t> set_of_head(static_cast<std::size_t>(config.n_heads), 0);
   for (int head = 0; head < config.n_heads && sharing != Sharing::all; ++head) {

@@ -35,6 +35,10 @@ SelectionRule take_selection_rule(PolicySpec& spec, const ModelConfig& config,
                                   const std::string& default_sharing = "head",
                                   const BudgetShare* paper = nullptr);
 
+/// Key `key`, positions that are always in a set: a number, or "paper", the default, which gives -1. Throws
+/// InputError.
+int take_forced(PolicySpec& spec, const std::string& key, const ModelConfig& config);
+
 /// Which set each query head reads when every layer keeps its own heads: [n_heads].
 std::vector<std::int32_t> identity_sets(Sharing sharing, const ModelConfig& config);
 

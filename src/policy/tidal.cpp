@@ -12,12 +12,7 @@ std::shared_ptr<const AttentionPolicy> make_tidal(PolicySpec& spec, const Policy
   const ModelConfig& config = *context.config;
   const SelectionRule rule = take_selection_rule(spec, config);
   const auto placement = take_reuse_placement(spec, config, {.select = tidal_layers(config.n_layers)});
-  return std::make_shared<ReusePolicy>(
-      spec, context,
-      ReusePolicy::Method{
-          .placement = placement, .sharing = rule.sharing, .budget = rule.budget.text(), .chooser = [rule] {
-            return std::make_unique<TopChooser>(rule);
-          }});
+  return make_top_reuse(spec, context, rule, placement);
 }
 
 }  // namespace tide

@@ -21,11 +21,6 @@ namespace tide {
 
 namespace {
 
-/// Key `n_init` or `n_local`: a number, or "paper" (-1).
-int take_forced(PolicySpec& spec, const std::string& key, const ModelConfig& config) {
-  return spec.take(key, "paper") == "paper" ? -1 : spec.take_int(key, 0, 0, config.max_positions);
-}
-
 double take_threshold(PolicySpec& spec) {
   const std::string what = spec.where() + ": threshold";
   const double threshold = parse_number(spec.take("threshold", "0.9"), what);

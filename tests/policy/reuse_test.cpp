@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include "base/error.h"
 #include "tests/support/decode_helpers.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/tiny_model.h"
 
 namespace tide::testing {
@@ -12,13 +12,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string refusal(const std::string& spec) {
-  try {
-    policy_of(spec);
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "taken";
+void expect_refused(const std::string& spec, const std::string& part) {
+  expect_input_error([&] { policy_of(spec); }, part);
 }
 
 TEST(Reuse, WritesItsDefaultsOut) {
@@ -32,17 +27,17 @@ TEST(Reuse, WritesItsDefaultsOut) {
 TEST(Reuse, TakesAnyPlacementOfItsLetters) {
   EXPECT_EQ(placement_letters(policy_of("kascade:placement=FE.E.")->placement()), "FE.E.");
   EXPECT_EQ(placement_letters(policy_of("omnikv:select=1+3")->placement()), "FSFSF");
-  EXPECT_THAT(refusal("tidal:placement=FE.E."), HasSubstr("has the letter 'E', expected one of 'FS.'"));
-  EXPECT_THAT(refusal("kascade:placement=F.E.."), HasSubstr("layer 1 is sparse before any selection layer"));
+  expect_refused("tidal:placement=FE.E.", "has the letter 'E', expected one of 'FS.'");
+  expect_refused("kascade:placement=F.E..", "layer 1 is sparse before any selection layer");
 }
 
 TEST(Reuse, RefusesWhatMakesNoSense) {
-  EXPECT_THAT(refusal("kascade:budget=papers"), HasSubstr("budget"));
-  EXPECT_THAT(refusal("tidal:budget=paper"), HasSubstr("budget"));
-  EXPECT_THAT(refusal("lessismore:sinks=few"), HasSubstr("lessismore: sinks"));
-  EXPECT_THAT(refusal("lessismore:budget=8,sinks=6,recent=4"), HasSubstr("expected at least 11"));
-  EXPECT_THAT(refusal("omnikv:sinks=2"), HasSubstr("key 'sinks' is unknown"));
-  EXPECT_THAT(refusal("omnikv:map=@headmap.json"), HasSubstr("headmap.json"));
+  expect_refused("kascade:budget=papers", "budget");
+  expect_refused("tidal:budget=paper", "budget");
+  expect_refused("lessismore:sinks=few", "lessismore: sinks");
+  expect_refused("lessismore:budget=8,sinks=6,recent=4", "expected at least 11");
+  expect_refused("omnikv:sinks=2", "key 'sinks' is unknown");
+  expect_refused("omnikv:map=@headmap.json", "headmap.json");
 }
 
 TEST(Reuse, AnAnchorReadsEveryKeyToChoose) {
