@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-# As in the config.json of Llama-3.1-8B, Llama-3.2-3B and Llama-3.2-1B.
+# As in the config.json of Llama-3.1-8B, Llama-3.2-3B and Llama-3.2-1B; "small" is nobody's, for tests.
 SHAPES = {
     "8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
            "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": False, "factor": 8.0},
@@ -19,6 +19,8 @@ SHAPES = {
            "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": True, "factor": 32.0},
     "1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
            "num_key_value_heads": 8, "head_dim": 64, "tie_word_embeddings": True, "factor": 32.0},
+    "small": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 16, "num_attention_heads": 16,
+              "num_key_value_heads": 4, "head_dim": 64, "tie_word_embeddings": True, "factor": 8.0},
 }
 VOCAB_SIZE, SHARD_BYTES = 128256, 5 << 30
 
@@ -113,7 +115,7 @@ def main():
     options = parser.parse_args()
     options.out.mkdir(parents=True)
     config = config_of(options.shape)
-    noise = bf16(np.random.default_rng(0).normal(0, 0.02, 1 << 26))
+    noise = bf16(np.random.default_rng(0).normal(0, 0.02, 1 << 24))
     shards = list(shards_of(tensors_of(config)))
     names = [f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors" for i in range(len(shards))]
     for name, shard in zip(names, shards):
