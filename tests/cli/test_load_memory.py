@@ -23,6 +23,7 @@ class LoadMemory(unittest.TestCase):
                     "--steps", "1", "--ignore-eos"]
             child = subprocess.Popen(call, stdout=subprocess.DEVNULL)
             _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = status
             self.assertEqual(status, 0)
             self.assertLess(usage.ru_maxrss * 1024, 1.1 * stored + PROGRAM)
 
