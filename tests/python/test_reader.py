@@ -25,9 +25,11 @@ class ReaderTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.path = pathlib.Path(folder.name) / "run.h5"
+        cls.growing = pathlib.Path(folder.name) / "growing.h5"
         cls.tops = pathlib.Path(folder.name) / "tops.h5"
         policy = f"tidal:budget={BUDGET},select=2+14,sinks=1,recent=2"
         record(cls.path, "--policy", policy, "--shadow", "--prefill-rows", "0-1+5")
+        record(cls.growing, "--policy", "tidal:budget=20%,select=2+14")
         record(cls.tops, "--maps", "topk:4")
 
     def setUp(self):
@@ -77,6 +79,17 @@ class ReaderTest(unittest.TestCase):
         self.assertIsNone(self.run_.layers[0].read_by_head(0, 0))
         np.testing.assert_array_equal(layer.rows_read, self.file["layers/20/rows_read"][:])
         np.testing.assert_array_equal(layer.bytes_read, self.file["layers/20/bytes_read"][:])
+
+    def test_padding_of_sets_that_grow_is_left_out(self):
+        with tidegauge.open(self.growing) as run, h5py.File(self.growing) as file:
+            self.assertEqual(file["layers/20/selected"][0, 0, -1], -1)
+            for step, kv_len in enumerate(run.kv_len):
+                layer = run.layers[20]
+                for positions, scores in zip(layer.selected(step), layer.selected_score(step), strict=True):
+                    self.assertEqual(len(positions), kv_len // 5)
+                    self.assertEqual(len(scores), kv_len // 5)
+                    self.assertGreaterEqual(positions.min(), 0)
+                self.assertEqual(len(layer.selected_table(step)), 9 * (kv_len // 5))
 
     def test_prefill_rows(self):
         positions, weights = self.run_.prefill_prob(4)
