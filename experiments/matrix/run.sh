@@ -17,8 +17,8 @@ for setting in "$@"; do settings+=(--set "$setting"); done
 mkdir -p "$out"
 cd "$out"
 if [ ! -e headmap.json ]; then
-  "$tidegauge" record --task text --samples 8 --length 1024 --steps 32 --policy full --out text
-  "$tidegauge" analyze text/*.h5 --out analysis
+  "$tidegauge" record --task text --samples 8 --length 1024 --steps 32 --policy full --out recordings
+  "$tidegauge" analyze recordings/*.h5 --out analysis
   cp analysis/headmap.json headmap.json
 fi
 [ -e channels.json ] || "$tidegauge" calibrate --method doublesparsity --blocks 64 --out channels.json
