@@ -107,7 +107,8 @@ class Recording:
         return tables.steps(self)
 
     def layers_table(self):
-        """DataFrame, a row a (step, layer): role, rows_read (mean over KV heads), bytes_read."""
+        """DataFrame, a row a (step, layer): role, rows_read (mean over KV heads), bytes_read, reused (-1: no sets
+        that the method keeps)."""
         return tables.layers(self)
 
 
@@ -140,6 +141,12 @@ class Layer:
     def bytes_read(self):
         """int64 [steps]: bytes of K, V and metadata; -1: not known."""
         return self._data("bytes_read")[: self.recording.steps]
+
+    @property
+    def reused(self):
+        """int8 [steps]: whether the sets came out of the method's cache: 1 reused, 0 chosen anew, -1 no sets. Raises
+        NotRecorded for a layer whose method keeps none from step to step."""
+        return self._data("reused")[: self.recording.steps]
 
     @property
     def set_of_head(self):

@@ -33,6 +33,7 @@ def layers(run):
         "role": [role for layer in run.layers for role in layer.roles],
         "rows_read": np.concatenate([layer.rows_read.mean(axis=1) for layer in run.layers]),
         "bytes_read": np.concatenate([layer.bytes_read for layer in run.layers]),
+        "reused": np.concatenate([layer.reused if layer.has("reused") else np.full(n, -1, np.int8) for layer in run.layers]),
     })
 
 

@@ -39,11 +39,12 @@ struct LayerEvent {
   std::int64_t prob_stride;
   const float* shadow_prob;  ///< [n_heads, shadow_stride], by position; nullptr unless asked for
   std::int64_t shadow_stride;
-  const float* output;                      ///< [n_heads, head_dim]: attention output
-  const float* shadow_output;               ///< [n_heads, head_dim]; nullptr unless asked for
-  const float* query;                       ///< [n_heads, head_dim]; nullptr unless asked for
-  std::span<const std::int32_t> rows_read;  ///< [n_kv_heads]: distinct K/V rows
-  std::int64_t bytes_read;                  ///< K, V and metadata
+  const float* output;                       ///< [n_heads, head_dim]: attention output
+  const float* shadow_output;                ///< [n_heads, head_dim]; nullptr unless asked for
+  const float* query;                        ///< [n_heads, head_dim]; nullptr unless asked for
+  std::span<const std::int32_t> rows_read;   ///< [n_kv_heads]: distinct K/V rows
+  std::int64_t bytes_read;                   ///< K, V and metadata
+  SetOrigin set_origin = SetOrigin::untold;  ///< of `read`: chosen at this step, or an earlier step's
 };
 
 /// One finished step of one sequence.

@@ -140,6 +140,7 @@ void StepRunner::emit_layer(int layer) {
     event.query = wants.query ? row.query : nullptr;
     event.rows_read = row.rows_read;
     event.bytes_read = row.bytes_read;
+    event.set_origin = row.set_origin;
     add_weights(row, wants, event);
     row.sequence->observer_->on_layer(event);
   }

@@ -3,8 +3,10 @@
 // always read. First, last and voted share the budget as 128 : 512 : 2048, or are `n_init`, `n_local` and the
 // rest. The selection cache: a layer keeps its voted positions while its query is similar to that of its last
 // vote (cosine over all heads >= `threshold`, the paper's 0.9). A vote looks at every key, which counts as
-// read. Layers 0 and 1 read everything. Keys are scored as they are cached, rotated, and read at positions
-// inside the set (section 4.3; `positions=original`: where they were). The prefill is dense.
+// read. Layers 0 and 1 read everything. Keys are scored as they are cached, rotated; `scores=raw`: by
+// unscaled products from before the rotation, as the released kernel does, and the cache then compares such
+// queries. They are read at positions inside the set (section 4.3; `positions=original`: where they were).
+// The prefill is dense.
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +17,7 @@
 #include "base/text.h"
 #include "policy/base.h"
 #include "policy/placement.h"
+#include "policy/raw_scores.h"
 #include "policy/selection.h"
 
 namespace tide {
@@ -32,11 +35,14 @@ double take_threshold(PolicySpec& spec) {
 class TokenSelectPolicy final : public BoundPolicy {
  public:
   TokenSelectPolicy(PolicySpec& spec, const PolicyContext& context)
-      : n_init(take_forced(spec, "n_init", *context.config)),
+      : config(*context.config),
+        n_init(take_forced(spec, "n_init", *context.config)),
         n_local(take_forced(spec, "n_local", *context.config)),
         rule(spec, "64", *context.config, std::max(n_init, 0) + std::max(n_local, 0)),
         threshold(take_threshold(spec)),
-        contiguous(spec.take_choice("positions", "contiguous", {"contiguous", "original"}) == "contiguous") {
+        contiguous(spec.take_choice("positions", "contiguous", {"contiguous", "original"}) == "contiguous"),
+        raw(spec.take_choice("scores", "rotated", {"rotated", "raw"}) == "raw") {
+    if (!raw) spec.forget("scores");  // specs of before there was such a key stay what they were
     placement_ = take_uniform_placement(spec, *context.config, Role::estimate, "0-1");
     canonical_ = spec.finish();
   }
@@ -51,16 +57,20 @@ class TokenSelectPolicy final : public BoundPolicy {
   std::int64_t first_of(std::int64_t width) const { return n_init >= 0 ? n_init : width * 128 / 2688; }
   std::int64_t last_of(std::int64_t width) const { return n_local >= 0 ? n_local : width * 512 / 2688; }
 
+  const ModelConfig config;
   const int n_init, n_local;  // -1: the paper's shares
   const Budget rule;
   const double threshold;
   const bool contiguous;
+  const bool raw;  // products of queries and keys before their rotation vote
 };
 
 class TokenSelectState final : public PolicyState {
  public:
   explicit TokenSelectState(const TokenSelectPolicy& policy)
-      : policy_(policy), layers_(policy.placement().size()) {}
+      : policy_(policy), layers_(policy.placement().size()) {
+    if (policy.raw) raw_ = std::make_unique<RawScores>(policy.config);
+  }
 
   const PositionSets* choose(const LayerStep& step) override {
     const auto index = static_cast<std::size_t>(step.layer);
@@ -68,19 +78,22 @@ class TokenSelectState final : public PolicyState {
     Layer& layer = layers_[index];
     const auto size = static_cast<std::size_t>(step.config->n_heads * step.config->head_dim);
     layer.key_bytes = 0;
+    const float* query = voting_query(step, size);
     // A budget for everything leaves nothing to keep: what slides out of the last positions stays in the set.
     const bool takes_all = policy_.rule.at(step.kv_len) == step.kv_len;
-    if (takes_all || layer.query.empty() ||
-        similarity(layer.query.data(), step.query, size) < policy_.threshold) {
-      layer.query.assign(step.query, step.query + size);
-      vote(step, layer);
+    if (takes_all || layer.query.empty() || similarity(layer.query.data(), query, size) < policy_.threshold) {
+      layer.query.assign(query, query + size);
+      vote(step, query, layer);
+      layer.origin = SetOrigin::anew;
     } else {
       move_on(step, layer);
+      layer.origin = SetOrigin::reused;
     }
     layer.sets.contiguous = policy_.contiguous;
     return &layer.sets;
   }
   const PositionSets* observe(const LayerStep&, const LayerScores&) override { return nullptr; }
+  SetOrigin set_origin(int layer) const override { return layers_[static_cast<std::size_t>(layer)].origin; }
   std::int64_t metadata_bytes(int layer) const override {
     return layers_[static_cast<std::size_t>(layer)].key_bytes;
   }
@@ -91,6 +104,7 @@ class TokenSelectState final : public PolicyState {
     PositionSets sets;         // forced positions, then those of the last vote
     std::int64_t width = 0;    // budget at the last vote: shares of a growing one would reach into its votes
     std::int64_t key_bytes = 0;  // that this step's vote read
+    SetOrigin origin = SetOrigin::untold;
   };
 
   static double similarity(const float* a, const float* b, std::size_t n) {
@@ -103,12 +117,20 @@ class TokenSelectState final : public PolicyState {
     return dot / std::sqrt(aa * bb);
   }
 
-  void vote(const LayerStep& step, Layer& layer) {
+  /// The query as it votes and is compared.
+  const float* voting_query(const LayerStep& step, std::size_t size) {
+    if (!raw_) return step.query;
+    raw_query_.resize(size);
+    raw_->unrotate(step.query, step.kv_len - 1, raw_query_.data());
+    return raw_query_.data();
+  }
+
+  void vote(const LayerStep& step, const float* query, Layer& layer) {
     SelectionRule rule{.budget = policy_.rule, .sharing = Sharing::all};
     const std::int64_t width = rule.budget.at(step.kv_len);
     rule.sinks = static_cast<int>(policy_.first_of(width));
     rule.recent = static_cast<int>(policy_.last_of(width));
-    selector_.choose(rule, step, step.exact_scores(), layer.sets);
+    selector_.choose(rule, step, raw_ ? raw_->of(step, query) : step.exact_scores(), layer.sets);
     layer.width = width;
     layer.key_bytes = (step.kv_len - step.first) * step.config->n_kv_heads * step.config->head_dim *
                       static_cast<std::int64_t>(kernels::size_of(step.kv.dtype));
@@ -141,6 +163,8 @@ class TokenSelectState final : public PolicyState {
 
   const TokenSelectPolicy& policy_;
   Selector selector_;
+  std::unique_ptr<RawScores> raw_;
+  std::vector<float> raw_query_;
   std::vector<Layer> layers_;
   std::vector<std::int32_t> kept_;
   std::vector<float> kept_score_;

@@ -35,7 +35,7 @@ std::uint64_t Layout::file_bytes(std::int64_t steps) const {
   const auto n_recorded = static_cast<std::int64_t>(layers.size());
   const std::int64_t n_queries = std::ssize(prefill_rows);
   const std::int64_t datasets =
-      3 + 3 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
+      3 + 4 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
   const std::int64_t prefill = n_queries * (n_heads * prompt_len * kHalf + kIndexBytes);
   const std::int64_t fixed =
       kFileBytes + prompt_len * kTokenBytes + n_recorded * (kLayerBytes + datasets * kDatasetBytes + prefill);
@@ -46,7 +46,7 @@ std::uint64_t Layout::growth_bytes(std::int64_t from, std::int64_t to) const {
   const auto n_recorded = static_cast<std::int64_t>(layers.size());
   const std::int64_t row_chunk = std::min(max_steps, kRowChunk);
   const std::int64_t row_chunks = (to + row_chunk - 1) / row_chunk - (from + row_chunk - 1) / row_chunk;
-  const std::int64_t row = kStepRowBytes + n_recorded * (1 + 4 * n_kv_heads + 8);
+  const std::int64_t row = kStepRowBytes + n_recorded * (1 + 4 * n_kv_heads + 8 + 1);
   const std::int64_t maps = (prob ? 1 : 0) + (shadow ? 1 : 0);
   const std::int64_t top = static_cast<std::int64_t>(n_heads) * top_k * (4 + kHalf);
   std::int64_t blocks = 0;
@@ -113,6 +113,7 @@ StepBlock::StepBlock(const Layout& layout) : layers(layout.layers.size()) {
     layer.sets.resize(steps);
     layer.rows_read.resize(steps * static_cast<std::size_t>(layout.n_kv_heads));
     layer.bytes_read.resize(steps);
+    layer.reused.assign(steps, std::int8_t{-1});
   }
 }
 

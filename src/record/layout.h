@@ -79,6 +79,7 @@ struct LayerBlock {
   std::vector<StepSets> sets;              ///< [chunk_steps]
   std::vector<std::int32_t> rows_read;     ///< [chunk_steps, n_kv_heads]
   std::vector<std::int64_t> bytes_read;    ///< [chunk_steps]
+  std::vector<std::int8_t> reused;         ///< [chunk_steps]: 1, 0; -1: the method keeps no sets
 };
 
 /// Up to chunk_steps consecutive steps; only the last block of a file is short.

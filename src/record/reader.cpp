@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -293,6 +294,19 @@ std::vector<std::int32_t> RecordingReader::rows_read(int layer) const {
 std::vector<std::int64_t> RecordingReader::bytes_read(int layer) const {
   return impl_->rows<std::int64_t>(impl_->layer_path(layer) + "/bytes_read", Element::i64,
                                    impl_->info.committed_steps);
+}
+
+std::optional<std::vector<std::int8_t>> RecordingReader::reused(int layer) const {
+  if (!impl_->has(layer, "reused")) return std::nullopt;
+  return impl_->rows<std::int8_t>(impl_->layer_path(layer) + "/reused", Element::i8,
+                                  impl_->info.committed_steps);
+}
+
+double reuse_rate(const std::vector<std::int8_t>& reused) {
+  const auto hits = std::count(reused.begin(), reused.end(), std::int8_t{1});
+  const auto all = hits + std::count(reused.begin(), reused.end(), std::int8_t{0});
+  if (all == 0) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(hits) / static_cast<double>(all);
 }
 
 std::vector<std::int64_t> RecordingReader::prefill_query_positions() const {

@@ -29,6 +29,9 @@ struct SelectedPositions {
   std::vector<std::int32_t> set_of_head;  ///< [n_heads]
 };
 
+/// Of RecordingReader::reused, the share of 1 among 0 and 1; NaN: there are none.
+double reuse_rate(const std::vector<std::int8_t>& reused);
+
 /// An open recording. Every method throws InputError naming file and dataset when it is missing, of
 /// another shape or type, or unreadable. Only committed steps are given.
 class RecordingReader {
@@ -68,6 +71,9 @@ class RecordingReader {
   std::optional<SelectedPositions> selected(int layer) const;
   std::vector<std::int32_t> rows_read(int layer) const;   ///< [steps, n_kv_heads]
   std::vector<std::int64_t> bytes_read(int layer) const;  ///< [steps]
+  /// Whether a step's sets came out of the method's cache, [steps]: 1 reused, 0 chosen anew, -1 no such sets.
+  /// Nothing for a layer that never had such sets.
+  std::optional<std::vector<std::int8_t>> reused(int layer) const;
 
   std::vector<std::int64_t> prefill_query_positions() const;  ///< empty: none recorded
   /// Attention of the recorded prefill rows of a layer: [n_heads, n_queries, prompt_len].

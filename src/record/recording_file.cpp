@@ -128,6 +128,18 @@ void RecordingFile::append_sets(std::size_t index, const StepBlock& block, std::
   }
 }
 
+/// Made when the first set of a method with a cache comes by; until then there were none.
+void RecordingFile::append_reused(std::size_t index, const StepBlock& block) {
+  LayerData& data = layers_[index];
+  const std::vector<std::int8_t>& reused = block.layers[index].reused;
+  if (!data.reused) {
+    const auto end = reused.begin() + block.n_steps;
+    if (std::all_of(reused.begin(), end, [](std::int8_t value) { return value < 0; })) return;
+    create_reused(index);
+  }
+  append_rows(data.reused.get(), block.first_step, block.n_steps, H5T_NATIVE_INT8, reused.data(), part_);
+}
+
 void RecordingFile::append_top(LayerData& data, StepBlock& block, LayerBlock& layer,
                                std::vector<Chunk>& chunks) {
   const auto row = static_cast<std::ptrdiff_t>(layout_.n_heads) * layout_.top_k;
@@ -156,6 +168,7 @@ void RecordingFile::append_layer(std::size_t index, StepBlock& block, std::vecto
   if (layout_.shadow) append_map(data.shadow.get(), layer.shadow, block, chunks);
   if (layout_.top_k > 0) append_top(data, block, layer, chunks);
   append_sets(index, block, chunks);
+  append_reused(index, block);
 }
 
 void RecordingFile::append(StepBlock& block) {

@@ -47,7 +47,8 @@ class RecordingFile {
 
  private:
   struct LayerData {
-    h5::Handle role, prob, shadow, top_position, top_prob, selected, selected_score, rows_read, bytes_read;
+    h5::Handle role, prob, shadow, top_position, top_prob, selected, selected_score, rows_read, bytes_read,
+        reused;
     h5::Handle prefill;
     int n_sets = 0, set_width = 0, set_chunk = 0;
     std::vector<std::int32_t> positions;  ///< of one block, in chunks
@@ -61,6 +62,7 @@ class RecordingFile {
   void create_layer(std::size_t index);
   void create_top(LayerData& data, const std::string& path);
   void create_selected(std::size_t index, const StepSets& first);
+  void create_reused(std::size_t index);
   void create_prefill();
   void write_root(const FileFacts& facts);
   h5::Handle make_map(const std::string& path, const char* description);
@@ -71,6 +73,7 @@ class RecordingFile {
   void append_layer(std::size_t index, StepBlock& block, std::vector<Chunk>& chunks);
   void append_map(hid_t dataset, HalfMap& map, const StepBlock& block, std::vector<Chunk>& chunks);
   void append_top(LayerData& data, StepBlock& block, LayerBlock& layer, std::vector<Chunk>& chunks);
+  void append_reused(std::size_t index, const StepBlock& block);
   void append_sets(std::size_t index, const StepBlock& block, std::vector<Chunk>& chunks);
   void gather_sets(LayerData& data, const StepBlock& block, const LayerBlock& layer);
   void commit(std::int64_t steps);

@@ -25,7 +25,10 @@ class Copy {
  public:
   Copy(const std::filesystem::path& part, const std::filesystem::path& out)
       : reader_(part), layout_(layout_of(part)), file_(out, layout_, facts_of(part)) {
-    for (const int layer : layout_.layers) sets_.push_back(reader_.selected(layer));
+    for (const int layer : layout_.layers) {
+      sets_.push_back(reader_.selected(layer));
+      reused_.push_back(reader_.reused(layer));
+    }
   }
 
   void run() {
@@ -129,6 +132,7 @@ class Copy {
     slice(reader_.role(layer), block, 1, to.role);
     slice(reader_.rows_read(layer), block, layout_.n_kv_heads, to.rows_read);
     slice(reader_.bytes_read(layer), block, 1, to.bytes_read);
+    if (reused_[index]) slice(*reused_[index], block, 1, to.reused);
     for (std::int64_t slot = 0; slot < block.n_steps; ++slot) {
       if (layout_.prob) copy_map(layer, false, slot, block, to.prob);
       if (layout_.shadow) copy_map(layer, true, slot, block, to.shadow);
@@ -180,6 +184,7 @@ class Copy {
   std::vector<std::string> texts_;
   RecordingFile file_;
   std::vector<std::optional<SelectedPositions>> sets_;
+  std::vector<std::optional<std::vector<std::int8_t>>> reused_;
 };
 
 }  // namespace

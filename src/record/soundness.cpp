@@ -91,7 +91,7 @@ class Checker {
                                       "/tokens/generated_ids", "/tokens/fed_ids"};
     for (const int layer : reader_.layers()) {
       for (const char* dataset : {"/role", "/rows_read", "/bytes_read", "/prob", "/shadow_prob",
-                                  "/top_position", "/top_prob", "/selected", "/selected_score"}) {
+                                  "/top_position", "/top_prob", "/selected", "/selected_score", "/reused"}) {
         const std::string path = layer_path(layer, info_.n_layers) + dataset;
         if (h5::has_path(file_.get(), path)) paths.push_back(path);
       }
@@ -134,6 +134,12 @@ class Checker {
     }
     for (const std::int64_t bytes : reader_.bytes_read(layer)) {
       if (bytes < -1) problem("bytes_read is {}", bytes);
+    }
+    const auto reused = reader_.reused(layer).value_or(std::vector<std::int8_t>{});
+    for (std::size_t step = 0; step < reused.size(); ++step) {
+      if (reused[step] < -1 || reused[step] > 1) {
+        problem("step {}: reused is {}, expected -1, 0 or 1", step, reused[step]);
+      }
     }
   }
 

@@ -70,6 +70,7 @@ void add_costs(SweepRow& row, const SampleWork& work, const Sequence& sequence, 
   const double reads = steps * work.config->n_layers * work.config->n_kv_heads;
   row.rows_read = static_cast<double>(sequence.rows_read()) / reads;
   row.bytes_read = static_cast<double>(sequence.bytes_read()) / steps;
+  row.reuse_rate = sequence.reuse_rate();
   row.decode_ms_per_token = cost.step_ms;
   row.batch = cost.rows;
 }

@@ -7,7 +7,8 @@
 //                       where the policy has dropped rows
 //     OUT/prompt_query.f32   [layers, prompt_len - 1, n_heads, head_dim], rotated
 //     OUT/query.f32, output.f32   [steps, layers, n_heads, head_dim]
-//     OUT/events.jsonl  a line a (step, layer): role, read and chosen sets, set_of_head, scores, rows, bytes
+//     OUT/events.jsonl  a line a (step, layer): role, read and chosen sets, set_of_head, scores, rows, bytes,
+//                       origin (of the sets: 1 reused, 0 anew, -1 no such sets)
 
 #include <cmath>
 #include <filesystem>
@@ -75,7 +76,8 @@ class WritingObserver final : public tide::DecodeObserver {
                     {"read", to_json(event.read)},
                     {"chosen", to_json(event.chosen)},
                     {"rows_read", std::vector(event.rows_read.begin(), event.rows_read.end())},
-                    {"bytes_read", event.bytes_read}}
+                    {"bytes_read", event.bytes_read},
+                    {"origin", static_cast<int>(event.set_origin)}}
                    .dump()
             << '\n';
   }
@@ -108,6 +110,7 @@ class WatchedState final : public tide::PolicyState {
   void finish(const tide::LayerStep& step, const tide::GatherResult& gathered) override {
     state_->finish(step, gathered);
   }
+  tide::SetOrigin set_origin(int layer) const override { return state_->set_origin(layer); }
   std::int64_t metadata_bytes(int layer) const override { return state_->metadata_bytes(layer); }
 
  private:

@@ -31,6 +31,8 @@ class ReaderTest(unittest.TestCase):
         record(cls.path, "--policy", policy, "--shadow", "--prefill-rows", "0-1+5")
         record(cls.growing, "--policy", "tidal:budget=20%,select=2+14")
         record(cls.tops, "--maps", "topk:4")
+        cls.cached = pathlib.Path(folder.name) / "cached.h5"
+        record(cls.cached, "--maps", "none", "--policy", "tokenselect:budget=24,threshold=-1")
 
     def setUp(self):
         self.run_ = tidegauge.open(self.path)
@@ -60,6 +62,15 @@ class ReaderTest(unittest.TestCase):
                 expected = self.file[f"layers/07/{dataset}"][step % STEPS]
                 np.testing.assert_array_equal(weights, expected[:, : self.run_.kv_len[step]])
                 np.testing.assert_allclose(weights.sum(-1), 1, atol=2e-3)
+
+    def test_reuse(self):
+        with tidegauge.open(self.cached) as run:
+            self.assertEqual(run.layers[20].reused.tolist(), [0] + [1] * (STEPS - 1))
+            with self.assertRaises(tidegauge.NotRecorded):
+                run.layers[0].reused
+            table = run.layers_table()
+            self.assertEqual(table[table.layer == 20].reused.tolist(), [0] + [1] * (STEPS - 1))
+            self.assertEqual(set(table[table.layer == 0].reused), {-1})
 
     def test_sets(self):
         layer = self.run_.layers[20]

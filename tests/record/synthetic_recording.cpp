@@ -48,6 +48,12 @@ Role SyntheticRun::role(int layer) const {
   return static_cast<Role>(kLetters.find(spec_.placement[static_cast<std::size_t>(layer)]));
 }
 
+SetOrigin SyntheticRun::set_origin(int layer, std::int64_t step) const {
+  if (role(layer) != Role::sparse || spec_.cache_from < 0 || step < spec_.cache_from)
+    return SetOrigin::untold;
+  return step % 3 == 0 ? SetOrigin::anew : SetOrigin::reused;
+}
+
 RecorderOptions SyntheticRun::options() const {
   RecorderOptions options;
   options.path = spec_.path;
@@ -198,6 +204,7 @@ void SyntheticRun::feed_step(Recorder& recorder, std::int64_t step) const {
     event.shadow_stride = count;
     event.rows_read = rows;
     event.bytes_read = 4 * spec_.head_dim * rows[0] * spec_.n_kv_heads;
+    event.set_origin = set_origin(layer, step);
     recorder.on_layer(event);
   }
   const std::vector<float> scores = logits(step);
