@@ -35,7 +35,7 @@ void run(const Options& options) {
   const Tokenizer& tokenizer = session.model->tokenizer();
   const auto policy = bind_policy(options.prompt.policy, *session.model);
   auto prompt = session.decoder->prefill(prompt_ids(options.prompt, tokenizer, options.model.raw), nullptr,
-                                         {}, policy->prompt_needs());
+                                         {}, policy->prompt_needs(), policy.get());
   const auto sequence = begin(session, options, policy, prompt);
   const double prefill_ms = prompt->prefill_ms;
   prompt.reset();  // what evicts or is offloaded needs its rows no more

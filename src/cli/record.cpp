@@ -150,7 +150,7 @@ class Recording {
     const auto total = static_cast<std::int64_t>(job.ids.size()) - 1;
     return session_.decoder->prefill(
         job.ids, &recorder, [&](std::int64_t done) { progress.update(done, total); },
-        policy_->prompt_needs());
+        policy_->prompt_needs(), policy_.get());
   }
 
   nlohmann::json facts(const Job& job, const Prompt& prompt, const Sequence& sequence,

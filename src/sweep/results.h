@@ -38,7 +38,7 @@ struct SweepRow {
   double tokens = kNone;               ///< decoded freely, the end token included
   double rows_read = kNone;            ///< distinct K/V rows per KV head, mean over layers and free steps
   double bytes_read = kNone;           ///< K, V and metadata of all layers, mean over free steps
-  double prefill_ms = kNone;           ///< of the sample, shared by its rows
+  double prefill_ms = kNone;           ///< of the sample, shared by rows with the same prefill rule
   double decode_ms_per_token = kNone;  ///< wall time of a batch's step, mean over the free steps
   double batch = kNone;                ///< rows in those steps, mean
   std::string status = "ok";           ///< or why the row failed

@@ -44,7 +44,7 @@ class ForcedTokens {
 
 DecodeJob job_of(const SampleWork& work, std::shared_ptr<const AttentionPolicy> policy, std::int64_t steps) {
   DecodeJob job;
-  job.prompt = work.prompt;
+  job.prompt = work.prompts.of(*policy);
   job.policy = std::move(policy);
   job.max_steps = steps;
   job.seed = work.sample.random_seed();
@@ -58,7 +58,7 @@ SweepRow empty_row(const SampleWork& work, const AttentionPolicy& policy) {
   row.sharing = policy.sharing();
   row.map = policy.map();
   row.budget = policy.budget();
-  row.prefill_ms = work.prompt->prefill_ms;
+  row.prefill_ms = work.prompts.of(policy)->prefill_ms;
   row.prompt_tokens = static_cast<double>(work.sample.prompt_ids.size());
   row.scored_tokens = static_cast<double>(work.sample.answer_ids.size());
   return row;
