@@ -66,6 +66,7 @@ struct LineSeries {
   std::vector<double> high;   ///< empty, or the upper end
   bool dashed = false;        ///< e.g. same head beside mapped
   std::optional<int> colour;  ///< index of the colour sequence; absent: the series' own place
+  bool bound = false;         ///< not one of those compared but what they lie between: grey, takes no colour
 };
 
 /// A dotted line at one value, e.g. full attention.

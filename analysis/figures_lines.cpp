@@ -12,12 +12,38 @@
 namespace tide::analysis {
 namespace {
 
-constexpr std::array<int, 8> kPointTypes = {7, 5, 9, 13, 11, 6, 4, 8};
+/// Gnuplot's markers: a colour's first series, then its second one, whose line is broken too; then bounds.
+constexpr std::array<int, 8> kMarkers = {7, 5, 9, 13, 11, 6, 4, 8};
+constexpr std::array<int, 8> kSecondMarkers = {12, 10, 6, 4, 8, 9, 7, 5};
+constexpr std::array<int, 3> kBoundMarkers = {2, 1, 3};
 constexpr double kPlotWidth = 430, kPlotHeight = 300;
 constexpr double kWidestLegend = 260;  // wider: below the plot
 
-std::size_t colour_of(const LineSeries& series, std::size_t place) {
-  return series.colour ? static_cast<std::size_t>(*series.colour) : place;
+/// What tells a series from the others.
+struct Style {
+  std::string colour;
+  int marker;
+  const char* dashes;
+};
+
+/// Sixteen series look different before the first one's look comes again.
+std::vector<Style> styles_of(const LineChart& chart) {
+  std::vector<Style> styles;
+  std::size_t compared = 0, bounds = 0;
+  for (const LineSeries& series : chart.series) {
+    if (series.bound) {
+      styles.push_back({kGrey, kBoundMarkers[bounds++ % kBoundMarkers.size()], "'- '"});
+      continue;
+    }
+    const std::size_t place = series.colour ? static_cast<std::size_t>(*series.colour) : compared;
+    ++compared;
+    const bool second = place / kMarkers.size() % 2 == 1;
+    styles.push_back({series_colour(place), (second ? kSecondMarkers : kMarkers)[place % kMarkers.size()],
+                      series.dashed ? "'- '"
+                      : second      ? "'_. '"
+                                    : "1"});
+  }
+  return styles;
 }
 
 void check(const LineChart& chart) {
@@ -151,8 +177,7 @@ std::string reference_commands(const LineChart& chart, const Canvas& canvas, con
   return out;
 }
 
-std::string interval_plot(const LineChart& chart, std::size_t i) {
-  const std::string& colour = series_colour(colour_of(chart.series[i], i));
+std::string interval_plot(const LineChart& chart, std::size_t i, const std::string& colour) {
   if (chart.intervals == LineChart::Intervals::band) {
     return fmt::format(
         "$s{} using 1:3:4 with filledcurves fillcolor rgb '{}' fillstyle transparent solid 0.16 noborder "
@@ -191,19 +216,18 @@ void write_line_chart(const std::filesystem::path& stem, const LineChart& chart,
     const double left = below ? 20 : canvas.right + 10, top = below ? canvas.bottom + 50 : canvas.top - 4;
     body += legend_commands(canvas, left, top, chart.series.size());
   }
+  const std::vector<Style> styles = styles_of(chart);
   std::string plot;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
-    if (!chart.series[i].low.empty()) plot += interval_plot(chart, i);
+    if (!chart.series[i].low.empty()) plot += interval_plot(chart, i, styles[i].colour);
   }
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
-    const std::size_t colour = colour_of(chart.series[i], i);
     const bool crowded = chart.series[i].x.size() > 60;
-    plot += fmt::format(
-        "$s{} using 1:2 with {} dashtype {} linewidth 1.8 {} linecolor rgb '{}' title {}{}", i,
-        crowded ? "lines" : "linespoints", chart.series[i].dashed ? "'- '" : "1",
-        crowded ? std::string()
-                : fmt::format("pointtype {} pointsize 0.65", kPointTypes[colour % kPointTypes.size()]),
-        series_colour(colour), gnuplot_quoted(chart.series[i].name), i + 1 < chart.series.size() ? ", " : "");
+    plot += fmt::format("$s{} using 1:2 with {} dashtype {} linewidth 1.8 {} linecolor rgb '{}' title {}{}",
+                        i, crowded ? "lines" : "linespoints", styles[i].dashes,
+                        crowded ? "" : fmt::format("pointtype {} pointsize 0.65", styles[i].marker),
+                        styles[i].colour, gnuplot_quoted(chart.series[i].name),
+                        i + 1 < chart.series.size() ? ", " : "");
   }
   draw(stem, formats, canvas, data_blocks(chart), body + "plot " + plot + "\n");
 }

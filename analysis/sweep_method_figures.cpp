@@ -66,7 +66,7 @@ std::optional<LineChart> chart_of(const Cell& cell, const Measure& measure, cons
     std::sort(line.begin(), line.end(), [](const Point& a, const Point& b) { return a.x < b.x; });
     LineSeries series;
     series.name = method;
-    series.dashed = method.starts_with("oracle") || method.starts_with("random");
+    series.bound = method.starts_with("oracle") || method.starts_with("random");
     for (const Point& point : line) {
       series.x.push_back(point.x);
       series.y.push_back(point.y);

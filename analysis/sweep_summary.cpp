@@ -94,40 +94,6 @@ Estimate perplexity_estimate(const std::vector<const ResultRow*>& rows) {
   return {n, std::exp(sum / weight), std::exp(interval.low), std::exp(interval.high)};
 }
 
-/// The policy's spec without its budget.
-std::string without_budget(const std::string& policy) {
-  const auto colon = policy.find(':');
-  if (colon == std::string::npos) return policy;
-  std::string keys;
-  for (const std::string& field : split(policy.substr(colon + 1), ',')) {
-    if (field.starts_with("budget=")) continue;
-    keys += (keys.empty() ? "" : ",") + field;
-  }
-  return policy.substr(0, colon) + (keys.empty() ? "" : ":" + keys);
-}
-
-/// What a chart calls each method: the policy's name where it is the only one of that name, else with its
-/// selection layers and heads, else all of its spec.
-void name_methods(std::vector<Configuration>& configurations) {
-  const auto longer = [](const Configuration& c, int words) {
-    const std::string name = c.policy.substr(0, c.policy.find(':'));
-    if (words == 0) return name;
-    if (words == 1) return c.selection == name ? name : name + " " + c.selection;
-    if (words == 2) return fmt::format("{} {}, {}", name, c.selection, c.heads);
-    return without_budget(c.policy);
-  };
-  for (Configuration& c : configurations) {
-    for (int words = 0; words < 4; ++words) {
-      c.method = longer(c, words);
-      const bool alone =
-          std::all_of(configurations.begin(), configurations.end(), [&](const Configuration& o) {
-            return longer(o, words) != c.method || without_budget(o.policy) == without_budget(c.policy);
-          });
-      if (alone) break;
-    }
-  }
-}
-
 void add_ratios(std::vector<Configuration>& configurations) {
   std::map<std::pair<std::string, std::int64_t>, double> full;
   for (const Configuration& c : configurations) {

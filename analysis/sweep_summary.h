@@ -58,7 +58,7 @@ struct Comparison {
 struct Configuration {
   std::string task, policy, placement, sharing, map, budget;
   std::string selection;  ///< its selection layers, "2+14"; the policy's name when it has none
-  std::string method;     ///< the policy without its budget: what a line of a chart joins
+  std::string method;     ///< a short name of the policy without its budget: what a line of a chart joins
   std::string heads;      ///< how sets reach heads: "same head", "mapped heads", "one set for all heads", …
   std::int64_t length = 0;
   std::int64_t n = 0;         ///< rows with status ok
@@ -97,6 +97,10 @@ std::vector<ResultRow> read_results(const std::filesystem::path& csv);
 std::vector<LatencyRow> read_latencies(const std::filesystem::path& csv);
 
 SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<LatencyRow>& latencies);
+
+/// Gives every configuration its `method`: the policy's name where all of that name differ in their budget
+/// alone; else with its selection layers, then its heads, then the parameters in which they differ.
+void name_methods(std::vector<Configuration>& configurations);
 
 /// What the summary says in sentences, most important first.
 std::vector<std::string> sweep_findings(const SweepSummary& summary);

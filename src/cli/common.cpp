@@ -26,6 +26,9 @@ void on_signal(int signal) {
     std::raise(signal);
   }
   g_interrupted = 1;
+  constexpr std::string_view kTold =
+      "\r\033[Kinterrupted: finishing what is in flight; a second time ends at once\n";
+  if (::isatty(STDERR_FILENO) != 0 && ::write(STDERR_FILENO, kTold.data(), kTold.size()) < 0) return;
 }
 
 kernels::DType kv_dtype_of(const std::string& name) {

@@ -51,13 +51,13 @@ void take_step(Decoder& decoder, std::vector<Active>& active) {
   for (Active& row : active) {
     row.sum.step_ms += took.count();
     row.sum.rows += static_cast<double>(active.size());
-    const auto next = row.job.next(row.sequence->logits());
+    const auto steps = static_cast<double>(row.sequence->step());
+    const auto next = row.job.next(*row.sequence, {row.sum.step_ms / steps, row.sum.rows / steps});
     if (next) {
       row.fed_id = *next;
       continue;
     }
-    const auto steps = static_cast<double>(row.sequence->step());
-    row.job.done(*row.sequence, {row.sum.step_ms / steps, row.sum.rows / steps});
+    row.job.done();
     row.ended = true;
   }
   std::erase_if(active, [](const Active& row) { return row.ended; });

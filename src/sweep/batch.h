@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 
 #include "decode/decoder.h"
@@ -25,9 +24,10 @@ struct DecodeJob {
   std::int64_t max_steps = 0;
   std::uint64_t seed = 0;
   DecodeObserver* observer = nullptr;  ///< must live as long as the job
-  /// Gets a step's logits; returns the token to feed next, or nothing when the sequence is done.
-  std::function<std::optional<std::int32_t>(std::span<const float>)> next;
-  std::function<void(const Sequence&, const StepCost&)> done;
+  /// Called after each step, with the costs so far; returns the token to feed next, or nothing when the
+  /// sequence is done.
+  std::function<std::optional<std::int32_t>(const Sequence&, const StepCost&)> next;
+  std::function<void()> done;
   /// The sequence could not begin, with the reason.
   std::function<void(const std::string&)> failed;
 };

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "sweep/sample_work.h"
+#include "sweep/row_work.h"
 
 namespace tide {
 
@@ -117,8 +117,10 @@ class Engine {
     in_work_.push_back(std::move(opened));
     jobs_.push_back(reference_job(work, plan_.full));
     for (const Policy& policy : policies) {
-      add_row_jobs(
-          work, policy, [this](const SweepRow& row) { write(row); }, jobs_);
+      jobs_.push_back(row_job(work, policy,
+                              {.finished = [this](const SweepRow& row) { write(row); },
+                               // First: when a sample's rows have ended, its prompt can go.
+                               .more = [this](DecodeJob job) { jobs_.push_front(std::move(job)); }}));
     }
   }
 

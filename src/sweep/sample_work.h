@@ -1,9 +1,10 @@
 #pragma once
 // One sample's share of a sweep: its prompt, full attention's reference, and the jobs of its rows.
 
-#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "sweep/batch.h"
 #include "sweep/fidelity.h"
@@ -24,20 +25,18 @@ struct SampleWork {
   const ModelConfig* config;
   const Tokenizer* tokenizer;
   bool output_error = false;  ///< measured beside the other teacher-forced measures
+
+  std::int64_t n_tail() const { return std::ssize(tail); }
+  /// Steps of a teacher-forced pass: the prompt's tail, then the reference answer.
+  std::int64_t forced_steps() const { return n_tail() + std::ssize(sample.answer_ids); }
 };
 
-/// Gets a row when both of its jobs have ended.
-using RowSink = std::function<void(const SweepRow&)>;
+/// A job that continues the work's prompt for `steps` steps at most; it has nothing to do yet.
+DecodeJob job_of(const SampleWork& work, std::shared_ptr<const AttentionPolicy> policy, std::int64_t steps);
 
 /// The job that decodes the reference answer under full attention and keeps its distributions. It must
 /// begin before the jobs of the sample's rows.
 DecodeJob reference_job(const std::shared_ptr<SampleWork>& work,
                         const std::shared_ptr<const AttentionPolicy>& full);
-
-/// Adds the jobs of one row: the reference answer teacher-forced and, where there is an answer to decode,
-/// that answer decoded freely.
-void add_row_jobs(const std::shared_ptr<SampleWork>& work,
-                  const std::shared_ptr<const AttentionPolicy>& policy, const RowSink& sink,
-                  std::deque<DecodeJob>& jobs);
 
 }  // namespace tide

@@ -192,7 +192,14 @@ TEST(SweepMethods, ALineJoinsTheBudgetsOfOneMethod) {
   add("quest:budget=64,page=16", "64", "FFEE");
   add("tidal:budget=32,map=none,placement=FS..", "32", "FS..");
   add("tidal:budget=32,map=m.json,placement=FS..", "32", "FS..", "m.json");
+  const std::string estimate = "placement=FFEE,recent=0";
+  for (const char* spec : {"label:budget=32,channels=4,by=qk,", "label:budget=64,channels=4,by=qk,",
+                           "label:budget=32,channels=16,by=qk,", "label:budget=32,channels=16,by=q,"})
+    add(spec + estimate, "32", "FFEE");
   const SweepSummary summary = summarise(rows, {});
+  EXPECT_EQ(of(summary, "label:budget=32,channels=4,by=qk," + estimate).method, "label by=qk, channels=4");
+  EXPECT_EQ(of(summary, "label:budget=64,channels=4,by=qk," + estimate).method, "label by=qk, channels=4");
+  EXPECT_EQ(of(summary, "label:budget=32,channels=16,by=q," + estimate).method, "label by=q, channels=16");
   EXPECT_EQ(of(summary, "quest:budget=32,page=16").method, "quest");
   EXPECT_EQ(of(summary, "quest:budget=64,page=16").method, "quest");
   EXPECT_EQ(of(summary, "tidal:budget=32,map=none,placement=FS..").method, "tidal 1, same head");
