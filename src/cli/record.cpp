@@ -80,6 +80,11 @@ class Recording {
     ObserverWants wants;
     wants.shadow_prob = options.shadow;
     rows_are_dropped(*policy_, wants);  // refused here, before a prefill
+    if (!options.prefill_rows.empty() && !policy_->prefill_rule().is_dense()) {
+      fail_input(
+          "--prefill-rows {}: records full attention's rows, and policy {} has the prompt passed sparsely",
+          options.prefill_rows, policy_->canonical());
+    }
   }
 
   const Session& session() const { return session_; }
@@ -149,8 +154,8 @@ class Recording {
     Progress progress("prefill");
     const auto total = static_cast<std::int64_t>(job.ids.size()) - 1;
     return session_.decoder->prefill(
-        job.ids, &recorder, [&](std::int64_t done) { progress.update(done, total); },
-        policy_->prompt_needs(), policy_.get());
+        job.ids, &recorder, [&](std::int64_t done) { progress.update(done, total); }, policy_->prompt_needs(),
+        policy_.get());
   }
 
   nlohmann::json facts(const Job& job, const Prompt& prompt, const Sequence& sequence,
