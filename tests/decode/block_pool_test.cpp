@@ -1,4 +1,5 @@
-// Which block is where, which gives way, and that what is in a slot is the block that was asked for.
+// The fast tier's parts by themselves: which block is where, which gives way, and that what is in a slot or
+// in a layer's room is what was asked for.
 
 #include "decode/block_pool.h"
 
@@ -7,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "decode/whole_layers.h"
 #include "tests/decode/direct_io.h"
 #include "tests/support/tiny_model.h"
 
@@ -18,12 +20,13 @@ using Keys = std::vector<std::int32_t>;
 
 constexpr std::int64_t kRows = 40, kBlockRows = 4, kBlocks = 10;  // a block: 512 bytes of K and V in f32
 
-class Pool : public ::testing::Test {
+/// A file of rows that tell where they belong.
+class FileOfNumbers : public ::testing::Test {
  protected:
   void SetUp() override {
     const std::string why = why_no_direct_io();
     if (!why.empty()) GTEST_SKIP() << why;
-    KvRows rows(config_, DType::f32, 0, kRows);
+    rows_ = std::make_unique<KvRows>(config_, DType::f32, 0, kRows);
     std::vector<float> k(static_cast<std::size_t>(config_.n_kv_heads * config_.head_dim)), v(k.size());
     for (int layer = 0; layer < config_.n_layers; ++layer) {
       for (std::int64_t position = 0; position < kRows; ++position) {
@@ -32,11 +35,11 @@ class Pool : public ::testing::Test {
           std::fill_n(at, config_.head_dim, value_of(layer, head, position));
           std::fill_n(v.begin() + (at - k.begin()), config_.head_dim, -value_of(layer, head, position));
         }
-        rows.write(layer, position, k.data(), v.data());
+        rows_->write(layer, position, k.data(), v.data());
       }
     }
-    rows.set_count(kRows);
-    file_ = std::make_shared<KvFile>(config_, rows, kFolder, kBlockRows);
+    rows_->set_count(kRows);
+    file_ = std::make_shared<KvFile>(config_, *rows_, kFolder, kBlockRows);
     n_keys_ = config_.n_layers * config_.n_kv_heads * static_cast<int>(kBlocks);
   }
 
@@ -44,15 +47,24 @@ class Pool : public ::testing::Test {
     return static_cast<float>(1000 * layer + 100 * head + position + 1);
   }
 
+  void TearDown() override {
+    if (reader_ != nullptr) reader_->stop();
+  }
+
+  ModelConfig config_ = tiny_config();
+  std::shared_ptr<const KvFile> file_;
+  std::unique_ptr<KvRows> rows_;
+  int n_keys_ = 0;
+  std::unique_ptr<BlockReader> reader_;
+};
+
+class Pool : public FileOfNumbers {
+ protected:
   void make(std::int64_t n_slots) {
     reader_ = std::make_unique<BlockReader>(file_, 3);
     pool_ = std::make_unique<BlockPool>(file_, n_keys_, n_slots, *reader_);
     counts_ = {};
   }
-  void TearDown() override {
-    if (reader_ != nullptr) reader_->stop();
-  }
-
   /// Uses the blocks and looks at every row of each.
   void use(const Keys& keys) {
     const auto slots = pool_->use(keys, counts_);
@@ -82,10 +94,6 @@ class Pool : public ::testing::Test {
             static_cast<std::int32_t>(counts_.missed - before.missed)};
   }
 
-  ModelConfig config_ = tiny_config();
-  std::shared_ptr<const KvFile> file_;
-  int n_keys_ = 0;
-  std::unique_ptr<BlockReader> reader_;
   std::unique_ptr<BlockPool> pool_;
   TierCounts counts_;
 };
@@ -128,6 +136,13 @@ TEST_F(Pool, WhatIsFetchedTakesOnlyTheRoomThatTheRunningUseLeaves) {
   EXPECT_THAT(counted({30, 31, 32}), ElementsAre(0, 1, 2));
 }
 
+TEST_F(Pool, AFetchOfMoreThanThereIsRoomForKeepsItsFirstBlocks) {
+  make(3);
+  pool_->fetch(Keys{30, 31, 32, 33, 34}, counts_);
+  EXPECT_EQ(counts_.fetched, 3);
+  EXPECT_THAT(counted({30, 31, 32}), ElementsAre(0, 3, 0));
+}
+
 TEST_F(Pool, AFetchDoesNotPutOutWhatItFindsHere) {
   make(3);
   use({30});
@@ -137,13 +152,22 @@ TEST_F(Pool, AFetchDoesNotPutOutWhatItFindsHere) {
   EXPECT_THAT(counted({30, 31}), ElementsAre(1, 1, 0));
 }
 
-TEST_F(Pool, WhatIsFetchedStaysUntilTheNextUseEnds) {
+TEST_F(Pool, WhatIsFetchedIsThereForTheNextUseAndAfterIt) {
   make(4);
   use({1, 2});
   pool_->fetch(Keys{30, 31}, counts_);
   EXPECT_THAT(counted({40, 41}), ElementsAre(0, 0, 2));  // a wrong prediction
   EXPECT_THAT(counted({30, 31}), ElementsAre(0, 2, 0));
   EXPECT_THAT(counted({30, 31}), ElementsAre(2, 0, 0));  // predicted once
+}
+
+TEST_F(Pool, AWrongPredictionGivesWayToWhatIsNeeded) {
+  make(4);
+  use({1});
+  pool_->fetch(Keys{30, 31, 32}, counts_);
+  EXPECT_EQ(counts_.fetched, 3);
+  EXPECT_THAT(counted({31, 40, 41, 42}), ElementsAre(0, 1, 3));
+  EXPECT_THAT(counted({31, 40, 41, 42}), ElementsAre(4, 0, 0));  // nothing of it is left
 }
 
 TEST_F(Pool, HoldsTheBlocksThatWereAskedForWhateverIsUnderWay) {
@@ -164,6 +188,55 @@ TEST_F(Pool, HoldsTheBlocksThatWereAskedForWhateverIsUnderWay) {
     }
     EXPECT_EQ(counts_.wanted, counts_.held + counts_.predicted + counts_.missed);
     reader_->stop();
+  }
+}
+
+class Rooms : public FileOfNumbers {
+ protected:
+  void make(const std::vector<int>& held) {
+    reader_ = std::make_unique<BlockReader>(file_, 3);
+    layers_ = std::make_unique<WholeLayers>(config_, *rows_, file_, held, *reader_);
+  }
+
+  /// Whether a segment has every row of a layer.
+  ::testing::AssertionResult holds(const kernels::KvSegment& segment, int layer) const {
+    for (int head = 0; head < config_.n_kv_heads; ++head) {
+      for (std::int64_t position = 0; position < kRows; ++position) {
+        const std::int64_t at = head * segment.head_stride + position * config_.head_dim;
+        const float k = static_cast<const float*>(segment.k)[at],
+                    v = static_cast<const float*>(segment.v)[at];
+        if (k != value_of(layer, head, position) || v != -k)
+          return ::testing::AssertionFailure() << "layer " << layer << ", position " << position << ": " << k;
+      }
+    }
+    return ::testing::AssertionSuccess();
+  }
+
+  std::unique_ptr<WholeLayers> layers_;
+  TierCounts counts_;
+};
+
+TEST_F(Rooms, ALayerStaysWhileTheNextOneComes) {
+  make({3});
+  const auto first = layers_->rows(0, counts_);
+  layers_->fetch(1);
+  EXPECT_TRUE(layers_->has(0) && layers_->has(1) && layers_->has(3) && !layers_->has(2));
+  const auto second = layers_->rows(1, counts_);
+  EXPECT_TRUE(holds(first, 0));
+  EXPECT_TRUE(holds(second, 1));
+  EXPECT_TRUE(holds(layers_->rows(3, counts_), 3));
+  EXPECT_EQ(reader_->bytes(), static_cast<std::int64_t>(2 * WholeLayers::layer_bytes(*file_, config_)));
+}
+
+TEST_F(Rooms, ALayerFetchedForNothingDoesNotWriteIntoTheNextOne) {
+  make({});
+  std::mt19937 random(3);
+  const auto draw = [&] { return static_cast<int>(random() % static_cast<unsigned>(config_.n_layers)); };
+  for (int round = 0; round < 200; ++round) {
+    layers_->fetch(draw());
+    layers_->fetch(draw());
+    const int layer = draw();
+    ASSERT_TRUE(holds(layers_->rows(layer, counts_), layer)) << "round " << round;
   }
 }
 

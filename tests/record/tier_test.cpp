@@ -149,8 +149,14 @@ TEST_F(Tier, IsInTheEstimateOfAFilesSize) {
   write_synthetic(spec);
   const SyntheticRun run(spec);
   const RecordingOrigin origin = run.origin();
-  EXPECT_LE(std::filesystem::file_size(spec.path),
-            estimate_bytes(run.options(), origin.config, std::ssize(origin.prompt_ids), spec.steps));
+  RecorderOptions options = run.options();
+  const auto estimate = [&] {
+    return estimate_bytes(options, origin.config, std::ssize(origin.prompt_ids), spec.steps);
+  };
+  EXPECT_LE(std::filesystem::file_size(spec.path), estimate());
+  const std::uint64_t with = estimate();
+  options.tier = false;
+  EXPECT_GE(with - estimate(), 3000u * (6 * 8 + 4));
 }
 
 }  // namespace

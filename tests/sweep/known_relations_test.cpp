@@ -1,17 +1,23 @@
-// What must hold between the methods whatever the model: at the same positions read, nothing comes nearer to
-// full attention's output than the oracle, and nothing stays further from it than random positions.
+// What must hold between the methods: at the same positions read, nothing comes nearer to full attention's
+// output than the oracle, and nothing stays further from it than random positions.
 //
-// What is compared, and how. One layer at a time is sparse and every other one reads everything. Then the
-// queries, keys and values of that layer are full attention's own, bit for bit, under every method: they come
-// from the layers before it. (In a run that is sparse everywhere each method has a state of its own, and
-// layers that read everything would dilute the mean.) The text is real and its tokens are given. An error is
-// ||o_method - o_full|| / ||o_full|| of the layer, mean over the layers and over steps at which the last of
-// Quest's pages is full, so that it reads its budget. SnapKV and OmniKV read what was generated besides, up
-// to 32 positions: they are compared with an oracle that reads fewer positions than they do, and all methods
-// with random positions that are at least as many. A method whose query heads share sets is compared with the
-// oracle that shares them in the same way, so that rows read are the same too, and with the one of a set a
-// head.
+// How they are compared. One layer at a time is sparse and every other one reads everything. Then the
+// queries, keys and values of that layer are full attention's own, bit for bit, under every method (they come
+// from the layers before it), and no layer that reads everything dilutes the mean. The text is real and its
+// tokens are given. An error is ||o_method - o_full|| / ||o_full||, mean over three layers and over the steps
+// at which the last of Quest's pages is full, so that it reads its whole budget; all methods read the same
+// number of positions for each query head. SnapKV and OmniKV read besides what was generated, at most kPage
+// positions: the oracle reads no more than any method does, and random no fewer. A method whose heads share
+// sets reads fewer rows of a KV head than one with a set a head; so it is also compared with the oracle that
+// shares as it does, at the same rows.
+//
+// What holds, on this text (errors at 64 and 128 positions): oracle 0.17 and 0.11, the methods 0.23 to 0.60
+// and 0.15 to 0.51, random with the first four positions 0.84 and 0.71, without them 1.06 and 0.87. One
+// method does better than the oracle: SparQ with the mean of all values for what it does not read, 0.16 and
+// 0.10. It puts something into the output that no choice of positions can; without the mean (0.23 and 0.15)
+// it is in line.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -20,6 +26,7 @@
 #include "base/error.h"
 #include "calibrate/channel_meter.h"
 #include "calibrate/text_blocks.h"
+#include "decode/decoder.h"
 #include "policy/registry.h"
 #include "sweep/output_error.h"
 #include "task/task.h"
@@ -29,13 +36,21 @@ namespace tide::testing {
 namespace {
 
 constexpr std::int64_t kPromptLen = 1024, kPage = 16;
-const std::vector<int> kLayers = {6, 12, 18, 24};
+const std::vector<int> kLayers = {6, 12, 21};
 
-/// A method as the one sparse layer has it: its letter there, and its spec with {} for the budget.
+// Margins, each with what was measured.
+constexpr double kOracleMargin = 0.95;  // of the nearest method's error: SparQ's without the mean, 0.88
+constexpr double kMeanGains = 1.15;     // of SparQ's with it: 1.04
+constexpr double kSinksMargin = 1.2;    // of the furthest method's error, TidalDecode's: 1.35
+constexpr double kRandomMargin = 1.5;   // of the same: 1.6
+
+/// A method as the one sparse layer has it: its letter there, its spec with {} for the budget, and what is
+/// added to that.
 struct Method {
   std::string name;
   char letter;
   std::string sharing, spec;
+  std::int64_t more = 0;
 };
 
 const std::vector<Method> kMethods = {
@@ -132,7 +147,7 @@ class KnownRelations : public ::testing::Test {
   static void rank_channels(const std::string& text) {
     ChannelMeter meter(model_->config());
     for (const auto& block :
-         draw_blocks(model_->tokenizer(), text, "text", {.blocks = 2, .length = 512, .seed = 5}))
+         draw_blocks(model_->tokenizer(), text, "text", {.blocks = 1, .length = 512, .seed = 5}))
       decoder_->prefill(block, &meter);
     ChannelRanking ranking = meter.rank();
     ranking.model_sha256 = model_->sha256();
@@ -143,7 +158,7 @@ class KnownRelations : public ::testing::Test {
   static std::shared_ptr<const AttentionPolicy> policy_of(const Method& method, std::int64_t budget,
                                                           int layer) {
     std::string spec = method.spec;
-    spec.replace(spec.find("{}"), 2, std::to_string(budget));
+    spec.replace(spec.find("{}"), 2, std::to_string(budget + method.more));
     if (const auto at = spec.find("CHANNELS"); at != std::string::npos)
       spec.replace(at, 8, channels_.string());
     spec += ",placement=" + placement_of(method.letter, layer, model_->config().n_layers);
@@ -161,7 +176,7 @@ class KnownRelations : public ::testing::Test {
       std::vector<std::unique_ptr<OneLayer>> seen;
       std::vector<std::unique_ptr<Sequence>> forks;
       std::vector<Sequence*> rows;
-      const auto steps = static_cast<std::int64_t>(sample_.answer_ids.size()) + 1;
+      constexpr std::int64_t steps = kPage + 1;
       for (const Method& method : methods) {
         seen.push_back(std::make_unique<OneLayer>(model_->config(), layer));
         forks.push_back(
@@ -179,10 +194,6 @@ class KnownRelations : public ::testing::Test {
         of.error += seen[i]->error() / static_cast<double>(kLayers.size());
         of.fewest = std::min(of.fewest, seen[i]->fewest);
         of.most = std::max(of.most, seen[i]->most);
-        if (std::getenv("SHOW"))
-          std::printf("%3lld %2d %-16s %.4f %lld-%lld\n", static_cast<long long>(budget), layer,
-                      methods[i].name.c_str(), seen[i]->error(), static_cast<long long>(seen[i]->fewest),
-                      static_cast<long long>(seen[i]->most));
       }
     }
     return result;
@@ -198,19 +209,35 @@ class KnownRelations : public ::testing::Test {
 
 TEST_F(KnownRelations, OracleIsNearestToFullAttentionAndRandomFurthest) {
   std::vector<Method> methods = kMethods;
-  for (const char* sharing : {"head", "group", "all"}) {
-    methods.push_back({std::string("oracle by ") + sharing, 'E', sharing,
-                       std::string("oracle:budget={},sharing=") + sharing});
-    methods.push_back({std::string("random by ") + sharing, 'E', sharing,
-                       std::string("random:budget={},sharing=") + sharing});
-    methods.push_back({std::string("random+ by ") + sharing, 'E', sharing,
-                       std::string("random:budget={}") + ",sharing=" + sharing});
+  for (const std::string sharing : {"head", "group", "all"}) {
+    methods.push_back({"oracle by " + sharing, 'E', sharing, "oracle:budget={},sharing=" + sharing});
+    methods.push_back({"random by " + sharing, 'E', sharing, "random:budget={},sharing=" + sharing, kPage});
+    methods.push_back({"random and sinks by " + sharing, 'E', sharing,
+                       "random:budget={},sinks=4,sharing=" + sharing, kPage});
   }
   for (const std::int64_t budget : {64, 128}) {
     const auto measured = measure(methods, budget);
-    for (const auto& [name, of] : measured)
-      std::printf("%3lld %-16s %.4f %lld-%lld\n", static_cast<long long>(budget), name.c_str(), of.error,
-                  static_cast<long long>(of.fewest), static_cast<long long>(of.most));
+    for (const Method& method : kMethods) {
+      SCOPED_TRACE(fmt::format("{} at {}", method.name, budget));
+      const Measured of = measured.at(method.name);
+      EXPECT_EQ(of.fewest, budget);
+      EXPECT_LE(of.most, budget + kPage);
+      const double best = measured.at("oracle by head").error;
+      const double as_shared = measured.at("oracle by " + method.sharing).error;
+      if (method.name == "sparq") {
+        EXPECT_LE(best, kMeanGains * of.error);
+      } else if (method.name == "kascade anchor") {  // chooses as the oracle of groups does
+        EXPECT_EQ(as_shared, of.error);
+        EXPECT_LE(best, kOracleMargin * of.error);
+      } else {
+        EXPECT_LE(best, kOracleMargin * of.error);
+        EXPECT_LE(as_shared, kOracleMargin * of.error);
+      }
+      for (const std::string sharing : {"head", "group", "all"}) {
+        EXPECT_GE(measured.at("random by " + sharing).error, kRandomMargin * of.error);
+        EXPECT_GE(measured.at("random and sinks by " + sharing).error, kSinksMargin * of.error);
+      }
+    }
   }
 }
 
