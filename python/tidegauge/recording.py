@@ -11,6 +11,7 @@ import numpy as np
 from tidegauge import tables
 
 FORMAT, FORMAT_VERSION = "tidegauge-recording", 1
+TIER = ("bytes", "wanted", "held", "predicted", "missed", "fetched", "stall_ms")
 ROLES = ("full", "select", "sparse", "estimate", "keep")
 
 
@@ -92,6 +93,19 @@ class Recording:
         """float32 [steps]"""
         return self.file["steps/latency_ms"][: self.steps]
 
+    @property
+    def tier(self):
+        """What the slower tier was asked at each step, by name: "bytes", "wanted", "held", "predicted", "missed",
+        "fetched" (int64 [steps]) and "stall_ms" (float32 [steps]). Raises NotRecorded without `--offload`."""
+        if not self.has_tier:
+            raise NotRecorded(f"{self.file.filename}: no steps/tier_bytes; record with --offload")
+        return {name: self.file[f"steps/tier_{name}"][: self.steps] for name in TIER}
+
+    @property
+    def has_tier(self):
+        """Whether the run was offloaded."""
+        return "steps/tier_bytes" in self.file
+
     def prefill_prob(self, layer):
         """(query positions int64 [q], weights float32 [n_heads, q, prompt_len]) of the rows kept from the prefill.
 
@@ -103,7 +117,8 @@ class Recording:
         return self.file["prefill/query_positions"][:], self.file[path][:].astype(np.float32)
 
     def steps_table(self):
-        """DataFrame, a row a step: kv_len, latency_ms, fed_id, fed, generated_id."""
+        """DataFrame, a row a step: kv_len, latency_ms, fed_id, fed, generated_id; of an
+        offloaded run also tier_bytes and the other counts of `tier`."""
         return tables.steps(self)
 
     def layers_table(self):

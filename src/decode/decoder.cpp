@@ -86,10 +86,7 @@ void check_observer(const AttentionPolicy& reader, const DecodeObserver* observe
 std::unique_ptr<KvCache> tiered_cache(const ModelConfig& config, const Prompt& prompt,
                                       const AttentionPolicy& policy, const TierOptions& tier,
                                       std::int64_t max_steps) {
-  if (policy.eviction() == Eviction::always) {
-    fail_input("policy {}: with evict=yes there are no rows to offload; expected evict=auto or no",
-               policy.canonical());
-  }
+  check_can_offload(policy);
   std::vector<bool> whole;
   for (int layer = 0; layer < config.n_layers; ++layer) whole.push_back(policy.reads_whole(layer));
   return std::make_unique<TieredCache>(config, *prompt.rows, tier, whole, max_steps);
@@ -229,6 +226,12 @@ bool rows_are_dropped(const AttentionPolicy& policy, const ObserverWants& wants)
         policy.canonical());
   }
   return policy.eviction() != Eviction::never && !watched;
+}
+
+void check_can_offload(const AttentionPolicy& policy) {
+  if (policy.eviction() != Eviction::always) return;
+  fail_input("policy {}: with evict=yes there are no rows to offload; expected evict=auto or no",
+             policy.canonical());
 }
 
 std::int32_t argmax(std::span<const float> logits) {

@@ -68,6 +68,9 @@ class Decoder {
 /// Throws InputError: full attention beside a policy that evicts in any case.
 bool rows_are_dropped(const AttentionPolicy& policy, const ObserverWants& wants);
 
+/// Throws InputError for a policy whose sequences have no rows to offload: one that evicts in any case.
+void check_can_offload(const AttentionPolicy& policy);
+
 /// The index of the largest logit, the smaller one in ties.
 std::int32_t argmax(std::span<const float> logits);
 

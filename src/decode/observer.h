@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "decode/policy.h"
+#include "decode/tier_counts.h"
 
 namespace tide {
 
@@ -54,6 +55,8 @@ struct StepEvent {
   std::int32_t fed_id;
   std::span<const float> logits;  ///< [vocab_size]
   float latency_ms;               ///< of the whole batch's step
+  /// What the slower tier was asked since the sequence began; nullptr: everything is in memory.
+  const TierCounts* tier = nullptr;
 };
 
 /// Attention of chosen prompt rows, one layer at a time, ascending in (chunk, layer).

@@ -151,7 +151,7 @@ void StepRunner::emit_step(float latency_ms) {
     Row& row = *row_[i];
     if (row.sequence->observer_ == nullptr) continue;
     row.sequence->observer_->on_step(
-        {row.step.step, row.kv_len, row.fed_id, row.sequence->logits_, latency_ms});
+        {row.step.step, row.kv_len, row.fed_id, row.sequence->logits_, latency_ms, row.sequence->tier()});
   }
 }
 

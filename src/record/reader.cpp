@@ -224,6 +224,24 @@ std::vector<std::uint64_t> RecordingReader::logits_hash() const {
   return impl_->rows<std::uint64_t>("/steps/logits_hash", Element::u64, impl_->info.committed_steps);
 }
 
+bool RecordingReader::has_tier() const {
+  const auto has = [&](const char* path) { return h5::has_path(impl_->file.get(), path); };
+  return has(record::kTierStall) ||
+         std::any_of(record::kTierDatasets.begin(), record::kTierDatasets.end(),
+                     [&](const record::TierDataset& dataset) { return has(dataset.path); });
+}
+
+std::optional<TierSteps> RecordingReader::tier() const {
+  if (!has_tier()) return std::nullopt;
+  TierSteps tier;
+  const std::int64_t steps = impl_->info.committed_steps;
+  for (const record::TierDataset& dataset : record::kTierDatasets) {
+    tier.*dataset.values = impl_->rows<std::int64_t>(dataset.path, Element::i64, steps);
+  }
+  tier.stall_ms = impl_->rows<float>(record::kTierStall, Element::f32, steps);
+  return tier;
+}
+
 std::vector<std::uint8_t> RecordingReader::role(int layer) const {
   return impl_->rows<std::uint8_t>(impl_->layer_path(layer) + "/role", Element::u8,
                                    impl_->info.committed_steps);

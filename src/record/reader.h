@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "record/tier_steps.h"
+
 namespace tide {
 
 /// Root attributes of a recording (contracts.md section 4).
@@ -53,6 +55,9 @@ class RecordingReader {
   std::vector<std::int64_t> kv_len() const;        ///< [steps]
   std::vector<float> latency_ms() const;           ///< [steps]
   std::vector<std::uint64_t> logits_hash() const;  ///< [steps]
+  bool has_tier() const;
+  /// What the slower tier of an offloaded sequence was asked; nothing of one that was in memory.
+  std::optional<TierSteps> tier() const;
 
   /// Role codes of a layer, [steps].
   std::vector<std::uint8_t> role(int layer) const;

@@ -179,6 +179,7 @@ void RecordingFile::append(StepBlock& block) {
   max_kv_len_ =
       std::max(before, *std::max_element(block.kv_len.begin(), block.kv_len.begin() + block.n_steps));
   append_tokens(block);
+  if (layout_.tier) append_tier(block);
   if (position_axis_) append_counting(position_axis_.get(), before, max_kv_len_ - before, part_);
   std::vector<Chunk> chunks;
   for (std::size_t i = 0; i < layers_.size(); ++i) append_layer(i, block, chunks);
@@ -226,6 +227,7 @@ void RecordingFile::finish() {
   h5::work(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL), "write", part_);
   chunks_.reset();
   layers_.clear();
+  tier_.clear();
   for (h5::Handle* handle :
        {&step_axis_, &head_axis_, &kv_head_axis_, &position_axis_, &rank_axis_, &prompt_axis_, &query_axis_,
         &generated_, &fed_, &strings_, &kv_len_, &latency_, &hash_}) {

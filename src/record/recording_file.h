@@ -59,6 +59,7 @@ class RecordingFile {
   void create_axes();
   void create_tokens(const FileFacts& facts);
   void create_steps(const FileFacts& facts);
+  void create_tier();
   void create_layer(std::size_t index);
   void create_top(LayerData& data, const std::string& path);
   void create_selected(std::size_t index, const StepSets& first);
@@ -70,6 +71,7 @@ class RecordingFile {
 
   void append_texts(std::int64_t first, const std::vector<std::string>& bytes);
   void append_tokens(const StepBlock& block);
+  void append_tier(const StepBlock& block);
   void append_layer(std::size_t index, StepBlock& block, std::vector<Chunk>& chunks);
   void append_map(hid_t dataset, HalfMap& map, const StepBlock& block, std::vector<Chunk>& chunks);
   void append_top(LayerData& data, StepBlock& block, LayerBlock& layer, std::vector<Chunk>& chunks);
@@ -84,6 +86,7 @@ class RecordingFile {
   h5::Handle file_;
   h5::Handle step_axis_, head_axis_, kv_head_axis_, position_axis_, rank_axis_, prompt_axis_, query_axis_;
   h5::Handle generated_, fed_, strings_, kv_len_, latency_, hash_;
+  std::vector<h5::Handle> tier_;  ///< kTierDatasets, then the stalls; empty unless Layout::tier
   std::vector<LayerData> layers_;
   std::optional<ChunkWriter> chunks_;
   std::int64_t steps_ = 0, max_kv_len_ = 0;

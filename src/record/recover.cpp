@@ -58,6 +58,7 @@ class Copy {
     layout.prompt_len = info.prompt_len;
     layout.max_steps = info.committed_steps;
     layout.prefill_rows = reader_.prefill_query_positions();
+    layout.tier = reader_.has_tier();
     for (const std::int64_t length : reader_.kv_len()) {
       if (length > layout.kv_capacity()) {
         fail_input("recover {}: /steps/kv_len: {} positions, expected at most {}", part.string(), length,
@@ -117,6 +118,15 @@ class Copy {
     slice(reader_.generated_ids(), block, 1, block.generated_id);
     std::copy_n(texts_.begin() + layout_.prompt_len + block.first_step, block.n_steps,
                 block.generated_token.begin());
+    if (layout_.tier) copy_tier(block);
+  }
+
+  void copy_tier(StepBlock& block) const {
+    const TierSteps tier = *reader_.tier();
+    for (const record::TierDataset& dataset : record::kTierDatasets) {
+      slice(tier.*dataset.values, block, 1, block.tier.*dataset.values);
+    }
+    slice(tier.stall_ms, block, 1, block.tier.stall_ms);
   }
 
   void copy_map(int layer, bool shadow, std::int64_t slot, const StepBlock& block, HalfMap& map) const {

@@ -22,6 +22,7 @@ struct SyntheticSpec {
   MapsMode maps = MapsMode::full;
   int top_k = 0;
   bool shadow = false;
+  bool tier = false;
   Compression compression = Compression::none;
   std::vector<bool> layers;
   std::vector<std::int64_t> prefill_rows;
@@ -55,6 +56,9 @@ class SyntheticRun {
   std::int32_t generated_id(std::int64_t step) const { return static_cast<std::int32_t>(100 + step); }
   /// Attention of one prompt row, [n_heads, prompt_len], 0 beyond the row.
   std::vector<float> prefill_prob(int layer, std::int64_t row) const;
+
+  /// What the slower tier was asked by the end of a step.
+  TierCounts tier(std::int64_t step) const;
 
   void feed_prefill(Recorder& recorder) const;
   /// Every layer, the step and its token.
