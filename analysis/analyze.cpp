@@ -1,6 +1,7 @@
 #include "analysis/analyze.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -109,6 +110,7 @@ class Run {
     make_map();
     if (!result_.stopped) measure();
     if (!result_.stopped) measure_sets();
+    if (!result_.stopped) count_reuse();
     return std::move(result_);
   }
 
@@ -133,6 +135,7 @@ class Run {
                     OverlapMeter(k_list, n_layers),
                     OverlapMeter(k_list, n_layers),
                     PersistenceMeter(k_list, n_layers, options.max_distance),
+                    {},
                     {},
                     {},
                     {},
@@ -227,6 +230,22 @@ class Run {
       }
       meter->add_recording(source);
     }
+  }
+
+  void count_reuse() {
+    std::map<std::pair<std::string, int>, SetReuse> counts;
+    for (const MapSource& source : inputs_.sources) {
+      const RecordingReader& recording = source.recording();
+      for (const int layer : recording.layers()) {
+        const auto reused = recording.reused(layer);
+        if (!reused) continue;
+        const std::string& policy = recording.info().policy;
+        SetReuse& count = counts.try_emplace({policy, layer}, SetReuse{policy, layer, 0, 0}).first->second;
+        count.reused += std::count(reused->begin(), reused->end(), std::int8_t{1});
+        count.anew += std::count(reused->begin(), reused->end(), std::int8_t{0});
+      }
+    }
+    for (const auto& [key, count] : counts) result_.reuse.push_back(count);
   }
 
   bool records_sets(const MapSource& source) const {

@@ -39,6 +39,13 @@ struct Sample {
   bool in_maps = false;  ///< counts towards overlap, recall, mass, persistence and head map
 };
 
+/// Of one layer under a policy that keeps sets from step to step (a selection cache).
+struct SetReuse {
+  std::string policy;
+  int layer = 0;
+  std::int64_t reused = 0, anew = 0;  ///< steps of all its recordings
+};
+
 /// The head map made from the recordings, beside reading the same head; under the map's own exclusion.
 struct MadeMap {
   HeadMap map;
@@ -57,6 +64,7 @@ struct Analysis {
   PersistenceMeter persistence;        ///< of query heads
   std::optional<RecallMeter> recall;   ///< recall and mass of the unit; set unless stopped
   std::vector<SetRecallMeter> sets;    ///< one a policy that recorded sets
+  std::vector<SetReuse> reuse;         ///< by policy, then layer
   std::optional<Bootstrap> bootstrap;  ///< over the samples in the maps, weighted by steps
   bool stopped = false;                ///< ended early: incomplete, not to be published
 

@@ -141,13 +141,13 @@ void write_table(const std::filesystem::path& csv, const std::vector<Configurati
       "task,length,prompt_tokens,policy,budget,n,failed,judged,correct,accuracy,accuracy_low,accuracy_high,"
       "score,score_low,score_high,score_to_full,answer_logprob,answer_logprob_low,answer_logprob_high,"
       "perplexity,perplexity_low,perplexity_high,kl,kl_low,kl_high,agree,agree_low,agree_high,"
-      "rows_read,rows_read_low,rows_read_high\n";
+      "rows_read,rows_read_low,rows_read_high,reuse_rate,reuse_rate_low,reuse_rate_high\n";
   for (const Configuration& c : configurations) {
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", quoted(c.task), c.length,
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", quoted(c.task), c.length,
                         number(c.prompt_tokens.mean), quoted(c.policy), c.budget, c.n, c.failed, c.n_judged,
                         c.n_correct, estimate(c.accuracy), estimate(c.score), number(c.score_to_full),
                         estimate(c.answer_logprob), estimate(c.perplexity), estimate(c.kl), estimate(c.agree),
-                        estimate(c.rows_read));
+                        estimate(c.rows_read), estimate(c.reuse_rate));
   }
   write_text_atomically(csv, text);
 }

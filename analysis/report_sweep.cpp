@@ -41,6 +41,7 @@ nlohmann::json configuration_json(const Configuration& c) {
                         {"prompt_tokens", json_number(c.prompt_tokens.mean, 6)},
                         {"kl", estimate_json(c.kl)},
                         {"agree", estimate_json(c.agree)}};
+  if (c.reuse_rate.n > 0) out["reuse_rate"] = estimate_json(c.reuse_rate);
   out["latency_ms"] = nullptr;
   if (c.latency) {
     out["latency_ms"] = {{"median", json_number(c.latency->median_ms, 6)},

@@ -14,7 +14,7 @@ const std::vector<std::string>& known_columns() {
       "task",    "length", "depth",  "sample",        "seed",          "policy",     "placement",
       "sharing", "map",    "budget", "first_token",   "correct",       "score",      "answer_logprob",
       "kl",      "agree",  "tokens", "rows_read",     "bytes_read",    "prefill_ms", "decode_ms_per_token",
-      "batch",   "status", "output", "prompt_tokens", "scored_tokens", "block_nll"};
+      "batch",   "status", "output", "prompt_tokens", "scored_tokens", "block_nll",  "reuse_rate"};
   return names;
 }
 
@@ -52,7 +52,8 @@ std::vector<ResultRow> read_results(const std::filesystem::path& csv) {
         {"decode_ms_per_token", &ResultRow::decode_ms_per_token},
         {"batch", &ResultRow::batch},
         {"prompt_tokens", &ResultRow::prompt_tokens},
-        {"scored_tokens", &ResultRow::scored_tokens}};
+        {"scored_tokens", &ResultRow::scored_tokens},
+        {"reuse_rate", &ResultRow::reuse_rate}};
     for (const auto& [column, field] : numbers) row.*field = table.number(record, column);
     row.length = table.integer(record, "length");
     row.correct = table.truth(record, "correct");

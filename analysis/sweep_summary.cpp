@@ -145,6 +145,7 @@ Configuration configuration_of(const ConfigurationKey& key, const std::vector<co
   made.prompt_tokens = estimate(sound, &ResultRow::prompt_tokens);
   made.answer_logprob = estimate(sound, &ResultRow::answer_logprob);
   made.rows_read = estimate(sound, &ResultRow::rows_read);
+  made.reuse_rate = estimate(sound, &ResultRow::reuse_rate);
   made.kl = estimate(sound, &ResultRow::kl);
   made.agree = estimate(sound, &ResultRow::agree);
   return made;

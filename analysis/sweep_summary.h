@@ -24,7 +24,7 @@ struct ResultRow {
   std::optional<bool> correct;
   double score = kNone, answer_logprob = kNone, kl = kNone, agree = kNone, tokens = kNone;
   double rows_read = kNone, bytes_read = kNone, prefill_ms = kNone, decode_ms_per_token = kNone,
-         batch = kNone, prompt_tokens = kNone, scored_tokens = kNone;
+         batch = kNone, prompt_tokens = kNone, scored_tokens = kNone, reuse_rate = kNone;
   std::vector<double> block_nll;             ///< mean negative log-probability of each 64 scored tokens, nats
   std::map<std::string, std::string> extra;  ///< a task's own columns
 };
@@ -70,6 +70,7 @@ struct Configuration {
   Estimate score;          ///< Wilson interval where every score is 0 or 1, else bootstrap by sample
   Estimate perplexity;     ///< exp of the mean negative log-probability; block bootstrap
   Estimate prompt_tokens;  ///< by sample
+  Estimate reuse_rate;     ///< of the method's cache of sets; n = 0: it has none
   double score_to_full = ResultRow::kNone;  ///< ratio of mean scores, where full's is at least one half
   std::optional<LatencyRow> latency;
   std::map<double, std::pair<std::int64_t, std::int64_t>> by_depth;  ///< depth -> {correct, n}

@@ -121,6 +121,17 @@ std::string set_recall_csv(const Analysis& a) {
   return text;
 }
 
+std::string reuse_csv(const Analysis& a) {
+  std::string text = "policy,layer,steps,reuse_rate\n";
+  for (const SetReuse& count : a.reuse) {
+    const std::int64_t steps = count.reused + count.anew;
+    if (steps == 0) continue;
+    fmt::format_to(std::back_inserter(text), "{},{},{},{:.9g}\n", field(count.policy), count.layer, steps,
+                   static_cast<double>(count.reused) / static_cast<double>(steps));
+  }
+  return text;
+}
+
 std::string head_map_csv(const MadeMap& made) {
   std::string text = "src,dst,head,source_head,mass,same_head_mass\n";
   for (std::size_t src = 0; src < made.map.source_head.size(); ++src) {
@@ -153,6 +164,8 @@ void write_tables(const std::filesystem::path& folder, const Analysis& a) {
   write_text_atomically(folder / "reselection.csv", reselection_csv(a));
   write_text_atomically(folder / "set_recall.csv", set_recall_csv(a));
   // What an earlier analysis left here under --force must not pass for this one's.
+  std::filesystem::remove(folder / "reuse.csv");
+  if (!a.reuse.empty()) write_text_atomically(folder / "reuse.csv", reuse_csv(a));
   std::filesystem::remove(folder / "headmap.csv");
   std::filesystem::remove(folder / "headmap.json");
   if (!a.made_map) return;

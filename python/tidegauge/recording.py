@@ -11,6 +11,7 @@ import numpy as np
 from tidegauge import tables
 
 FORMAT, FORMAT_VERSION = "tidegauge-recording", 1
+TIER = ("bytes", "wanted", "held", "predicted", "missed", "fetched", "stall_ms")
 ROLES = ("full", "select", "sparse", "estimate", "keep")
 
 
@@ -92,6 +93,19 @@ class Recording:
         """float32 [steps]"""
         return self.file["steps/latency_ms"][: self.steps]
 
+    @property
+    def tier(self):
+        """What the slower tier was asked at each step, by name: "bytes", "wanted", "held", "predicted", "missed",
+        "fetched" (int64 [steps]) and "stall_ms" (float32 [steps]). Raises NotRecorded without `--offload`."""
+        if not self.has_tier:
+            raise NotRecorded(f"{self.file.filename}: no steps/tier_bytes; record with --offload")
+        return {name: self.file[f"steps/tier_{name}"][: self.steps] for name in TIER}
+
+    @property
+    def has_tier(self):
+        """Whether the run was offloaded."""
+        return "steps/tier_bytes" in self.file
+
     def prefill_prob(self, layer):
         """(query positions int64 [q], weights float32 [n_heads, q, prompt_len]) of the rows kept from the prefill.
 
@@ -103,11 +117,13 @@ class Recording:
         return self.file["prefill/query_positions"][:], self.file[path][:].astype(np.float32)
 
     def steps_table(self):
-        """DataFrame, a row a step: kv_len, latency_ms, fed_id, fed, generated_id."""
+        """DataFrame, a row a step: kv_len, latency_ms, fed_id, fed, generated_id; of an
+        offloaded run also tier_bytes and the other counts of `tier`."""
         return tables.steps(self)
 
     def layers_table(self):
-        """DataFrame, a row a (step, layer): role, rows_read (mean over KV heads), bytes_read."""
+        """DataFrame, a row a (step, layer): role, rows_read (mean over KV heads), bytes_read, reused (-1: no sets
+        that the method keeps)."""
         return tables.layers(self)
 
 
@@ -140,6 +156,12 @@ class Layer:
     def bytes_read(self):
         """int64 [steps]: bytes of K, V and metadata; -1: not known."""
         return self._data("bytes_read")[: self.recording.steps]
+
+    @property
+    def reused(self):
+        """int8 [steps]: whether the sets came out of the method's cache: 1 reused, 0 chosen anew, -1 no sets. Raises
+        NotRecorded for a layer whose method keeps none from step to step."""
+        return self._data("reused")[: self.recording.steps]
 
     @property
     def set_of_head(self):

@@ -14,14 +14,17 @@ def _frame(columns):
 def steps(run):
     """Recording.steps_table"""
     strings, kv_len = run.strings, run.kv_len
-    return _frame({
+    columns = {
         "step": np.arange(run.steps),
         "kv_len": kv_len,
         "latency_ms": run.latency_ms,
         "fed_id": run.fed_ids,
         "fed": [strings[n - 1] for n in kv_len],
         "generated_id": run.generated_ids,
-    })
+    }
+    if run.has_tier:
+        columns.update({f"tier_{name}": values for name, values in run.tier.items()})
+    return _frame(columns)
 
 
 def layers(run):
@@ -33,6 +36,7 @@ def layers(run):
         "role": [role for layer in run.layers for role in layer.roles],
         "rows_read": np.concatenate([layer.rows_read.mean(axis=1) for layer in run.layers]),
         "bytes_read": np.concatenate([layer.bytes_read for layer in run.layers]),
+        "reused": np.concatenate([layer.reused if layer.has("reused") else np.full(n, -1, np.int8) for layer in run.layers]),
     })
 
 

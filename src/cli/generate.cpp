@@ -19,24 +19,15 @@ struct Options {
   bool json = false;
 };
 
-std::unique_ptr<Sequence> begin(const Session& session, const Options& options,
-                                const std::shared_ptr<const AttentionPolicy>& policy,
-                                const std::shared_ptr<const Prompt>& prompt) {
-  const auto fork = [&](const TierOptions* tier) {
-    return session.decoder->fork(prompt, policy, options.prompt.steps, options.model.seed, nullptr, tier);
-  };
-  if (options.offload.folder.empty()) return fork(nullptr);
-  const TierOptions tier = make_tier(options.offload, *session.model, *prompt);
-  return fork(&tier);
-}
-
 void run(const Options& options) {
   const Session session = open_session(options.model);
   const Tokenizer& tokenizer = session.model->tokenizer();
   const auto policy = bind_policy(options.prompt.policy, *session.model);
+  check_offload(options.offload, *policy);
   auto prompt = session.decoder->prefill(prompt_ids(options.prompt, tokenizer, options.model.raw), nullptr,
-                                         {}, policy->prompt_needs());
-  const auto sequence = begin(session, options, policy, prompt);
+                                         {}, policy->prompt_needs(), policy.get());
+  const auto sequence =
+      fork_prompt(session, options.offload, prompt, policy, options.prompt.steps, options.model.seed);
   const double prefill_ms = prompt->prefill_ms;
   prompt.reset();  // what evicts or is offloaded needs its rows no more
   const DecodeResult result =

@@ -4,6 +4,7 @@
 
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -46,6 +47,9 @@ nlohmann::json to_json(const fs::path& file, const Inspection& inspection) {
                                   {"description", dataset.description},
                                   {"stored_bytes", dataset.stored_bytes}});
   }
+  for (const auto& [layer, rate] : inspection.reuse_rate)
+    result["reuse_rate"].push_back(
+        {{"layer", layer}, {"rate", std::isnan(rate) ? nlohmann::json() : nlohmann::json(rate)}});
   for (const SoundnessCheck& check : inspection.checks) {
     result["checks"].push_back(
         {{"what", check.what}, {"passed", check.problem.empty()}, {"problem", check.problem}});
@@ -65,6 +69,8 @@ void print_text(const fs::path& file, const Inspection& inspection) {
     std::printf("  %-30s %-8s %-20s %8s  %s\n", dataset.path.c_str(), dataset.type.c_str(), shape.c_str(),
                 human_bytes(static_cast<double>(dataset.stored_bytes)).c_str(), dataset.description.c_str());
   }
+  for (const auto& [layer, rate] : inspection.reuse_rate)
+    std::printf("  layer %d: %.3f of its steps reused the sets of an earlier one\n", layer, rate);
   for (const SoundnessCheck& check : inspection.checks) {
     if (!check.problem.empty()) std::printf("  FAILED %s: %s\n", check.what.c_str(), check.problem.c_str());
   }

@@ -42,6 +42,21 @@ TierOptions make_tier(const OffloadOptions& options, const Model& model, const P
   return tier;
 }
 
+void check_offload(const OffloadOptions& options, const AttentionPolicy& policy) {
+  if (options.folder.empty()) return;
+  check_can_offload(policy);
+  fast_tier_bytes(options.fast_tier, 0);
+}
+
+std::unique_ptr<Sequence> fork_prompt(const Session& session, const OffloadOptions& options,
+                                      const std::shared_ptr<const Prompt>& prompt,
+                                      const std::shared_ptr<const AttentionPolicy>& policy,
+                                      std::int64_t max_steps, std::uint64_t seed, DecodeObserver* observer) {
+  if (options.folder.empty()) return session.decoder->fork(prompt, policy, max_steps, seed, observer);
+  const TierOptions tier = make_tier(options, *session.model, *prompt);
+  return session.decoder->fork(prompt, policy, max_steps, seed, observer, &tier);
+}
+
 nlohmann::json tier_facts(const TierCounts& counts, double steps) {
   const auto share = [](std::int64_t part, std::int64_t of) {
     return of == 0 ? nlohmann::json() : nlohmann::json(static_cast<double>(part) / static_cast<double>(of));

@@ -10,6 +10,7 @@
 #include "cli/common.h"
 #include "cli/config_file.h"
 #include "cli/decode_loop.h"
+#include "cli/offload_options.h"
 #include "cli/recorded_decode.h"
 #include "cli/version.h"
 #include "record/reader.h"
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 struct Options {
   ModelOptions model;
   PromptOptions prompt;
+  OffloadOptions offload;
   std::string task;
   fs::path text;
   std::int64_t samples = 1, length = 1024;
@@ -80,6 +82,12 @@ class Recording {
     ObserverWants wants;
     wants.shadow_prob = options.shadow;
     rows_are_dropped(*policy_, wants);  // refused here, before a prefill
+    check_offload(options.offload, *policy_);
+    if (!options.prefill_rows.empty() && !policy_->prefill_rule().is_dense()) {
+      fail_input(
+          "--prefill-rows {}: records full attention's rows, and policy {} has the prompt passed sparsely",
+          options.prefill_rows, policy_->canonical());
+    }
   }
 
   const Session& session() const { return session_; }
@@ -105,8 +113,11 @@ class Recording {
                  human_bytes(static_cast<double>(estimate)).c_str());
     Recorder recorder(recorder_options,
                       recording_origin(*session_.model, *policy_, job.ids, job.seed, config_), job.steps);
-    const auto prompt = prefill(job, recorder);
-    const auto sequence = session_.decoder->fork(prompt, policy_, job.steps, job.seed, &recorder);
+    auto prompt = prefill(job, recorder);
+    const auto sequence =
+        fork_prompt(session_, options_.offload, prompt, policy_, job.steps, job.seed, &recorder);
+    const double prefill_ms = prompt->prefill_ms;
+    prompt.reset();  // what evicts or is offloaded needs its rows no more
     PromptOptions decoding = options_.prompt;
     decoding.steps = job.steps;
     Progress progress(label);
@@ -122,7 +133,7 @@ class Recording {
       return nullptr;
     }
     recorder.finish();
-    return facts(job, *prompt, *sequence, result, recorder.at_cap());
+    return facts(job, prefill_ms, *sequence, result, recorder.at_cap());
   }
 
  private:
@@ -140,6 +151,7 @@ class Recording {
     }
     recorder.prefill_rows = parse_rows(options_.prefill_rows, static_cast<std::int64_t>(job.ids.size()) - 1);
     recorder.shadow = options_.shadow;
+    recorder.tier = !options_.offload.folder.empty();
     recorder.compression = options_.compress == "deflate" ? Compression::deflate : Compression::none;
     recorder.max_bytes = static_cast<std::uint64_t>(options_.max_gb * 1e9);
     return recorder;
@@ -149,25 +161,28 @@ class Recording {
     Progress progress("prefill");
     const auto total = static_cast<std::int64_t>(job.ids.size()) - 1;
     return session_.decoder->prefill(
-        job.ids, &recorder, [&](std::int64_t done) { progress.update(done, total); },
-        policy_->prompt_needs());
+        job.ids, &recorder, [&](std::int64_t done) { progress.update(done, total); }, policy_->prompt_needs(),
+        policy_.get());
   }
 
-  nlohmann::json facts(const Job& job, const Prompt& prompt, const Sequence& sequence,
+  nlohmann::json facts(const Job& job, double prefill_ms, const Sequence& sequence,
                        const DecodeResult& result, bool capped) const {
     const ModelConfig& config = session_.model->config();
     const double reads = static_cast<double>(sequence.step()) * config.n_layers * config.n_kv_heads;
-    return {{"file", job.out.string()},
-            {"bytes", fs::file_size(job.out)},
-            {"prompt_tokens", prompt.prompt_len()},
-            {"steps", sequence.step()},
-            {"capped", capped},
-            {"text", session_.model->tokenizer().decode(result.ids)},
-            {"policy", policy_->canonical()},
-            {"placement", placement_letters(policy_->placement())},
-            {"prefill_ms", prompt.prefill_ms},
-            {"decode_ms_per_token", result.decode_ms / static_cast<double>(sequence.step())},
-            {"rows_read", static_cast<double>(sequence.rows_read()) / reads}};
+    nlohmann::json facts = {{"file", job.out.string()},
+                            {"bytes", fs::file_size(job.out)},
+                            {"prompt_tokens", sequence.prompt_len()},
+                            {"steps", sequence.step()},
+                            {"capped", capped},
+                            {"text", session_.model->tokenizer().decode(result.ids)},
+                            {"policy", policy_->canonical()},
+                            {"placement", placement_letters(policy_->placement())},
+                            {"prefill_ms", prefill_ms},
+                            {"decode_ms_per_token", result.decode_ms / static_cast<double>(sequence.step())},
+                            {"rows_read", static_cast<double>(sequence.rows_read()) / reads}};
+    if (sequence.tier() != nullptr)
+      facts["tier"] = tier_facts(*sequence.tier(), static_cast<double>(sequence.step()));
+    return facts;
   }
 
   const Options& options_;
@@ -292,6 +307,7 @@ void add_record(CLI::App& root) {
   add_task_options(*command, *options);
   add_recording_options(*command, *options);
   add_model_options(*command, options->model);
+  add_offload_options(*command, options->offload);
   command->callback([options, command] { run(*options, *command); });
 }
 

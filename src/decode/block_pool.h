@@ -13,7 +13,8 @@
 namespace tide {
 
 /// Slots for blocks of all layers; the block used longest ago gives way. A use is one layer of one step: what
-/// it takes stays until the next use begins, and what was fetched for the next use until that one ends.
+/// it takes stays until the next use begins. What was fetched for the next use stays, too, unless that one
+/// needs its room: a wrong prediction never leaves a layer without what it reads.
 class BlockPool {
  public:
   BlockPool(std::shared_ptr<const KvFile> file, int n_keys, std::int64_t n_slots, BlockReader& reader);
@@ -37,12 +38,12 @@ class BlockPool {
   struct Slot {
     std::int32_t key = -1;
     std::int32_t older = -1, newer = -1;  // by last use
-    std::int64_t held_for = -1;           // the last use that must find it here
+    std::int64_t held_for = -1;           // the number of a use; one less: fetched for it
     bool predicted = false;               // brought by fetch() and not used since
   };
 
   void touch(std::int32_t slot);
-  /// The slot used longest ago, emptied; -1 when the running use and the next need all of them.
+  /// The slot used longest ago, emptied; -1 when the running use needs, or fetch() has taken, all of them.
   std::int32_t take_slot();
   /// Reads the blocks of `missing_` into the slots of `missing_slot_`, neighbours together.
   void submit_missing();
@@ -57,7 +58,7 @@ class BlockPool {
   std::unique_ptr<Pending[]> pending_;  // [n_slots]
   std::vector<std::int32_t> slot_of_;   // by key; -1: not here
   std::int32_t oldest_, newest_;
-  std::int64_t use_ = 0;
+  std::int64_t use_ = 0;  // of the running use: 2, 4, 6, …
   std::vector<std::int32_t> missing_, missing_slot_, found_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "base/cpus.h"
@@ -9,6 +10,7 @@
 #include "decode/kept_cache.h"
 #include "decode/prefill.h"
 #include "decode/prefill_products.h"
+#include "decode/sparse_pass.h"
 #include "decode/step.h"
 #include "decode/tiered_cache.h"
 
@@ -64,13 +66,27 @@ void check_ids(std::span<const std::int32_t> ids, const ModelConfig& config, std
   }
 }
 
+std::string words_of(const PrefillRule& rule) {
+  return rule.is_dense() ? "densely" : fmt::format("by '{}'", rule.text);
+}
+
+void check_rule(const Prompt& prompt, const AttentionPolicy& policy) {
+  const PrefillRule rule = policy.prefill_rule();
+  if (rule.text == prompt.rule.text) return;
+  fail_input("policy {}: continues prompts that were passed {}, this one was passed {}", policy.canonical(),
+             words_of(rule), words_of(prompt.rule));
+}
+
+void check_observer(const AttentionPolicy& reader, const DecodeObserver* observer) {
+  if (observer == nullptr || observer->wants().prefill_rows.empty()) return;
+  fail_input("policy {}: --prefill-rows records full attention's rows, and this prompt is passed sparsely",
+             reader.canonical());
+}
+
 std::unique_ptr<KvCache> tiered_cache(const ModelConfig& config, const Prompt& prompt,
                                       const AttentionPolicy& policy, const TierOptions& tier,
                                       std::int64_t max_steps) {
-  if (policy.eviction() == Eviction::always) {
-    fail_input("policy {}: with evict=yes there are no rows to offload; expected evict=auto or no",
-               policy.canonical());
-  }
+  check_can_offload(policy);
   std::vector<bool> whole;
   for (int layer = 0; layer < config.n_layers; ++layer) whole.push_back(policy.reads_whole(layer));
   return std::make_unique<TieredCache>(config, *prompt.rows, tier, whole, max_steps);
@@ -125,15 +141,24 @@ const std::vector<int>& Decoder::cpus() const { return impl_->options.cpus; }
 
 std::shared_ptr<const Prompt> Decoder::prefill(std::span<const std::int32_t> ids, DecodeObserver* observer,
                                                const std::function<void(std::int64_t)>& progress,
-                                               PromptNeeds needs) {
+                                               PromptNeeds needs, const AttentionPolicy* reader) {
   check_ids(ids, impl_->model->config(), impl_->max_positions);
   const auto begin = std::chrono::steady_clock::now();
   const auto cached = static_cast<std::int64_t>(ids.size()) - 1;
   auto rows = std::make_shared<KvRows>(impl_->model->config(), impl_->options.kv_dtype, 0, cached);
   auto prompt = std::make_shared<Prompt>();
   prompt->notes = PromptNoteBook(impl_->model->config(), cached, needs);
-  run_prefill(impl_->pass(), ids.first(static_cast<std::size_t>(cached)), *rows, prompt->notes, observer,
-              progress);
+  if (reader != nullptr) prompt->rule = reader->prefill_rule();
+  PrefillContext pass = impl_->pass();
+  std::optional<SparsePass> sparse;
+  if (!prompt->rule.is_dense()) {
+    TIDE_ASSERT(!needs.column_mass);  // it is full attention's
+    check_observer(*reader, observer);
+    pass.chunk = prompt->rule.chunk;
+    sparse.emplace(reader->begin_prompt(), impl_->model->config(), impl_->angles, impl_->pool);
+  }
+  run_prefill(pass, ids.first(static_cast<std::size_t>(cached)), *rows, prompt->notes, observer, progress,
+              sparse ? &*sparse : nullptr);
   prompt->ids.assign(ids.begin(), ids.end());
   prompt->rows = std::move(rows);
   prompt->prefill_ms =
@@ -152,6 +177,7 @@ std::unique_ptr<Sequence> Decoder::fork(std::shared_ptr<const Prompt> prompt,
     fail_input("steps: a prompt of {} tokens and {} steps need {} positions, the model has {}",
                prompt->prompt_len(), max_steps, last, impl_->max_positions);
   }
+  check_rule(*prompt, *policy);
   TIDE_ASSERT(prompt->notes.serves(policy->prompt_needs()));
   std::unique_ptr<Sequence> sequence(new Sequence());
   if (observer != nullptr) sequence->wants_ = observer->wants();
@@ -200,6 +226,12 @@ bool rows_are_dropped(const AttentionPolicy& policy, const ObserverWants& wants)
         policy.canonical());
   }
   return policy.eviction() != Eviction::never && !watched;
+}
+
+void check_can_offload(const AttentionPolicy& policy) {
+  if (policy.eviction() != Eviction::always) return;
+  fail_input("policy {}: with evict=yes there are no rows to offload; expected evict=auto or no",
+             policy.canonical());
 }
 
 std::int32_t argmax(std::span<const float> logits) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "decode/policy.h"
+#include "decode/tier_counts.h"
 
 namespace tide {
 
@@ -39,11 +40,12 @@ struct LayerEvent {
   std::int64_t prob_stride;
   const float* shadow_prob;  ///< [n_heads, shadow_stride], by position; nullptr unless asked for
   std::int64_t shadow_stride;
-  const float* output;                      ///< [n_heads, head_dim]: attention output
-  const float* shadow_output;               ///< [n_heads, head_dim]; nullptr unless asked for
-  const float* query;                       ///< [n_heads, head_dim]; nullptr unless asked for
-  std::span<const std::int32_t> rows_read;  ///< [n_kv_heads]: distinct K/V rows
-  std::int64_t bytes_read;                  ///< K, V and metadata
+  const float* output;                       ///< [n_heads, head_dim]: attention output
+  const float* shadow_output;                ///< [n_heads, head_dim]; nullptr unless asked for
+  const float* query;                        ///< [n_heads, head_dim]; nullptr unless asked for
+  std::span<const std::int32_t> rows_read;   ///< [n_kv_heads]: distinct K/V rows
+  std::int64_t bytes_read;                   ///< K, V and metadata
+  SetOrigin set_origin = SetOrigin::untold;  ///< of `read`: chosen at this step, or an earlier step's
 };
 
 /// One finished step of one sequence.
@@ -53,6 +55,8 @@ struct StepEvent {
   std::int32_t fed_id;
   std::span<const float> logits;  ///< [vocab_size]
   float latency_ms;               ///< of the whole batch's step
+  /// What the slower tier was asked since the sequence began; nullptr: everything is in memory.
+  const TierCounts* tier = nullptr;
 };
 
 /// Attention of chosen prompt rows, one layer at a time, ascending in (chunk, layer).

@@ -96,6 +96,13 @@ struct LayerStep {
   const PromptNotes* notes = nullptr;  ///< in take_prompt and keep: AttentionPolicy::prompt_needs
 };
 
+/// Where the sets that choose() returned came from (contracts.md section 4, `reused`).
+enum class SetOrigin : std::int8_t {
+  untold = -1,  ///< the method keeps no sets from step to step, or there were none
+  anew = 0,     ///< chosen at this step
+  reused = 1    ///< an earlier step's, out of a cache
+};
+
 /// What gather attention made of one row at one layer. Valid during the call only.
 struct GatherResult {
   const float* log_sum_exp;  ///< [n_heads]: of the scaled dot products of the positions read
@@ -143,11 +150,42 @@ class PolicyState {
   /// what was read (SparQ's mean value) changes the output here.
   virtual void finish(const LayerStep& step, const GatherResult& gathered) { (void)step, (void)gathered; }
 
+  /// Of this layer's last choose().
+  virtual SetOrigin set_origin(int layer) const {
+    (void)layer;
+    return SetOrigin::untold;
+  }
+
   /// Bytes of metadata that the method itself read for this layer and step (page bounds, labels).
   virtual std::int64_t metadata_bytes(int layer) const {
     (void)layer;
     return 0;
   }
+};
+
+/// One chunk of a prompt at one layer, in a pass that reads sparsely. Valid during the call only.
+struct ChunkStep {
+  /// `step` is -1, kv_len the number of positions before the chunk, kv their rows; no query, no exact_scores.
+  LayerStep before;
+  const float* query;  ///< [count, n_heads, head_dim], rotated, of positions before.kv_len + i
+  std::int64_t count;
+};
+
+/// What a method reads of the prompt while it is being passed: the state of one pass.
+class PromptReader {
+ public:
+  virtual ~PromptReader() = default;
+  /// The positions before the chunk that its queries read, besides what stands before each of them inside
+  /// the chunk: one set for all heads, or nullptr for all positions. Valid until the next call.
+  virtual const PositionSets* choose(const ChunkStep& chunk) = 0;
+};
+
+/// How the prompt is passed: prompts that were passed by the same rule are the same.
+struct PrefillRule {
+  std::string text = {};  ///< the rule and all that it depends on; empty: dense
+  int chunk = 0;          ///< positions that choose together; 0: as the decoder likes
+
+  bool is_dense() const { return text.empty(); }
 };
 
 /// A method with its parameters, bound to a model. Immutable.
@@ -181,6 +219,10 @@ class AttentionPolicy {
   /// After every so many steps the rows that they appended are made again by a dense pass over their tokens:
   /// KV-cache correction (TidalDecode, arXiv 2410.05076, section 3.3). 0: never. Not for what evicts.
   virtual std::int64_t correction_period() const { return 0; }
+  /// How the prompts must be passed that the method continues.
+  virtual PrefillRule prefill_rule() const { return {}; }
+  /// State for one pass by that rule; never asked for where it is dense.
+  virtual std::unique_ptr<PromptReader> begin_prompt() const { return nullptr; }
   /// State for one sequence. `seed` drives what is random in the method.
   virtual std::unique_ptr<PolicyState> begin(std::uint64_t seed) const = 0;
   /// Sharing of the sets: "head", "group", "all", or "" where the word does not apply.

@@ -83,7 +83,7 @@ void show_layer(int layer, std::int64_t begin, std::int64_t count, const Prefill
 
 void run_prefill(const PrefillContext& context, std::span<const std::int32_t> ids, KvRows& rows,
                  PromptNoteBook& notes, DecodeObserver* observer,
-                 const std::function<void(std::int64_t)>& progress) {
+                 const std::function<void(std::int64_t)>& progress, SparsePass* sparse) {
   const auto total = static_cast<std::int64_t>(ids.size());
   const int n_layers = context.model.config().n_layers;
   const ObserverWants wants = observer == nullptr ? ObserverWants{} : observer->wants();
@@ -95,6 +95,7 @@ void run_prefill(const PrefillContext& context, std::span<const std::int32_t> id
     const std::int64_t count = std::min<std::int64_t>(context.chunk, total - begin);
     PrefillChunk chunk(context, products, pass_rows, begin,
                        ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
+    chunk.read_by(sparse);
     probe.enter(begin, begin + count);
     if (wants.prefill_hidden) chunk.keep_hidden();
     for (int layer = 0; layer < n_layers; ++layer) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
 #include "decode/qkv_row.h"
 #include "kernels/elementwise.h"
 #include "kernels/prefill_attention.h"
@@ -143,15 +144,23 @@ void PrefillChunk::rotate_and_cache(int layer, std::int64_t row, float* qkv) {
 kernels::KvView PrefillChunk::kv(int layer) const { return rows_.until(layer, begin_ + count_); }
 
 void PrefillChunk::attend(int layer) {
+  ChunkRows rows{kv(layer), begin_};
+  const std::int64_t window = config_.window_of(layer);
+  if (sparse_ != nullptr) {
+    if (const auto chosen = sparse_->read(layer, begin_, count_, query(begin_), rows.kv)) {
+      TIDE_ASSERT(window == 0);
+      rows = *chosen;
+    }
+  }
   kernels::cpu::prefill_attention({.query = query_.const_data_ptr<float>(),
                                    .query_stride = query_.size(1),
-                                   .kv = kv(layer),
-                                   .first = begin_,
+                                   .kv = rows.kv,
+                                   .first = rows.first,
                                    .n_rows = count_,
                                    .n_heads = config_.n_heads,
                                    .out = attended_.data_ptr<float>(),
                                    .low_precision = products_.dtype() == DType::bf16,
-                                   .window = config_.window_of(layer)},
+                                   .window = window},
                                   context_.pool);
 }
 

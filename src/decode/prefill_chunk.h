@@ -27,6 +27,9 @@ class PrefillChunk {
   /// Attention and feed-forward of a layer, added to the residual stream.
   void attend_and_feed(int layer);
 
+  /// From now on attention reads what this chooses; nullptr: everything.
+  void read_by(SparsePass* sparse) { sparse_ = sparse; }
+
   /// From now on attend_and_feed keeps the residual stream before and after attention.
   void keep_hidden();
   /// What the last attend_and_feed kept: [count, hidden_size].
@@ -55,6 +58,7 @@ class PrefillChunk {
   const ModelConfig& config_;
   const Weights& weights_;
   PassRows& rows_;
+  SparsePass* sparse_ = nullptr;
   std::int64_t begin_, count_, block_;
   at::Tensor hidden_;                              // [count, hidden]
   at::Tensor query_, attended_;                    // [count, n_heads * head_dim]

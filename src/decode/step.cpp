@@ -189,6 +189,9 @@ void StepRunner::count_reads(int layer) {
     row.bytes_read = rows * row_bytes + row.sequence->state_->metadata_bytes(layer);
     row.sequence->rows_read_ += rows;
     row.sequence->bytes_read_ += row.bytes_read;
+    row.set_origin = row.read != nullptr ? row.sequence->state_->set_origin(layer) : SetOrigin::untold;
+    if (row.set_origin == SetOrigin::anew) ++row.sequence->sets_anew_;
+    if (row.set_origin == SetOrigin::reused) ++row.sequence->sets_reused_;
   }
 }
 

@@ -140,6 +140,7 @@ void StepRunner::emit_layer(int layer) {
     event.query = wants.query ? row.query : nullptr;
     event.rows_read = row.rows_read;
     event.bytes_read = row.bytes_read;
+    event.set_origin = row.set_origin;
     add_weights(row, wants, event);
     row.sequence->observer_->on_layer(event);
   }
@@ -150,7 +151,7 @@ void StepRunner::emit_step(float latency_ms) {
     Row& row = *row_[i];
     if (row.sequence->observer_ == nullptr) continue;
     row.sequence->observer_->on_step(
-        {row.step.step, row.kv_len, row.fed_id, row.sequence->logits_, latency_ms});
+        {row.step.step, row.kv_len, row.fed_id, row.sequence->logits_, latency_ms, row.sequence->tier()});
   }
 }
 

@@ -23,6 +23,7 @@ struct StepRunner::Row {
   RepositionedRows repositioned;  // of the current layer, where the sets ask for it
   std::vector<std::int32_t> rows_read;  // [n_kv_heads]
   std::int64_t bytes_read = 0;
+  SetOrigin set_origin = SetOrigin::untold;
   std::vector<float> score, prob;  // [n_heads, stride]
   std::vector<float> log_sum_exp;  // [n_heads]
   std::int64_t stride = 0;

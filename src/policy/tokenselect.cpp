@@ -3,8 +3,10 @@
 // always read. First, last and voted share the budget as 128 : 512 : 2048, or are `n_init`, `n_local` and the
 // rest. The selection cache: a layer keeps its voted positions while its query is similar to that of its last
 // vote (cosine over all heads >= `threshold`, the paper's 0.9). A vote looks at every key, which counts as
-// read. Layers 0 and 1 read everything. Keys are scored as they are cached, rotated, and read at positions
-// inside the set (section 4.3; `positions=original`: where they were). The prefill is dense.
+// read. Layers 0 and 1 read everything. Keys are scored as they are cached, rotated; `scores=raw`: by
+// unscaled products from before the rotation, as the released kernel does, and the cache then compares such
+// queries. They are read at positions inside the set (section 4.3; `positions=original`: where they were).
+// The prefill is dense, or by the vote of each chunk's mean query (`prefill=sparse`, `chunk`).
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +17,7 @@
 #include "base/text.h"
 #include "policy/base.h"
 #include "policy/placement.h"
-#include "policy/selection.h"
+#include "policy/tokenselect_rule.h"
 
 namespace tide {
 
@@ -29,15 +31,38 @@ double take_threshold(PolicySpec& spec) {
   return threshold;
 }
 
+int take_chunk(PolicySpec& spec, const ModelConfig& config, bool sparse) {
+  if (!sparse && spec.has("chunk"))
+    fail_input("{}: chunk is a key of prefill=sparse; the dense pass needs none", spec.where());
+  return spec.take_int("chunk", 512, 1, config.max_positions);
+}
+
+/// A chunk's queries would each have a window of their own.
+void refuse_windows(const PolicySpec& spec, const ModelConfig& config, std::span<const Role> placement) {
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    if (placement[static_cast<std::size_t>(layer)] != Role::estimate || config.window_of(layer) == 0)
+      continue;
+    fail_input(
+        "{}: prefill=sparse: layer {} has a sliding window of {} positions, expected none (or full={})",
+        spec.where(), layer, config.window_of(layer), layer);
+  }
+}
+
 class TokenSelectPolicy final : public BoundPolicy {
  public:
   TokenSelectPolicy(PolicySpec& spec, const PolicyContext& context)
-      : n_init(take_forced(spec, "n_init", *context.config)),
-        n_local(take_forced(spec, "n_local", *context.config)),
-        rule(spec, "64", *context.config, std::max(n_init, 0) + std::max(n_local, 0)),
+      : config(*context.config),
+        rule(spec, config),
         threshold(take_threshold(spec)),
-        contiguous(spec.take_choice("positions", "contiguous", {"contiguous", "original"}) == "contiguous") {
-    placement_ = take_uniform_placement(spec, *context.config, Role::estimate, "0-1");
+        sparse_(spec.take_choice("prefill", "dense", {"dense", "sparse"}) == "sparse"),
+        chunk_(take_chunk(spec, config, sparse_)) {
+    placement_ = take_uniform_placement(spec, config, Role::estimate, "0-1");
+    if (sparse_) {
+      refuse_windows(spec, config, placement_);
+    } else {
+      spec.forget("prefill");  // specs of before there were such keys stay what they were
+      spec.forget("chunk");
+    }
     canonical_ = spec.finish();
   }
 
@@ -46,21 +71,35 @@ class TokenSelectPolicy final : public BoundPolicy {
   }
   std::unique_ptr<PolicyState> begin(std::uint64_t) const override;
   std::string sharing() const override { return "all"; }
-  std::string budget() const override { return rule.text(); }
+  std::string budget() const override { return rule.budget.text(); }
 
-  std::int64_t first_of(std::int64_t width) const { return n_init >= 0 ? n_init : width * 128 / 2688; }
-  std::int64_t last_of(std::int64_t width) const { return n_local >= 0 ? n_local : width * 512 / 2688; }
+  PrefillRule prefill_rule() const override {
+    if (!sparse_) return {};
+    return {fmt::format(
+                "tokenselect: budget {}, n_init {}, n_local {}, {} scores, {} positions, chunks of {}, {}",
+                rule.budget.text(), rule.n_init, rule.n_local, rule.raw ? "raw" : "rotated",
+                rule.contiguous ? "contiguous" : "original", chunk_, placement_letters(placement_)),
+            chunk_};
+  }
+  std::unique_ptr<PromptReader> begin_prompt() const override {
+    return make_tokenselect_reader(rule, config, placement_);
+  }
 
-  const int n_init, n_local;  // -1: the paper's shares
-  const Budget rule;
+  const ModelConfig config;
+  const TokenSelectRule rule;
   const double threshold;
-  const bool contiguous;
+
+ private:
+  bool sparse_;
+  int chunk_;
 };
 
 class TokenSelectState final : public PolicyState {
  public:
   explicit TokenSelectState(const TokenSelectPolicy& policy)
-      : policy_(policy), layers_(policy.placement().size()) {}
+      : policy_(policy), layers_(policy.placement().size()) {
+    if (policy.rule.raw) raw_ = std::make_unique<RawScores>(policy.config);
+  }
 
   const PositionSets* choose(const LayerStep& step) override {
     const auto index = static_cast<std::size_t>(step.layer);
@@ -68,19 +107,22 @@ class TokenSelectState final : public PolicyState {
     Layer& layer = layers_[index];
     const auto size = static_cast<std::size_t>(step.config->n_heads * step.config->head_dim);
     layer.key_bytes = 0;
+    const float* query = voting_query(step, size);
     // A budget for everything leaves nothing to keep: what slides out of the last positions stays in the set.
-    const bool takes_all = policy_.rule.at(step.kv_len) == step.kv_len;
-    if (takes_all || layer.query.empty() ||
-        similarity(layer.query.data(), step.query, size) < policy_.threshold) {
-      layer.query.assign(step.query, step.query + size);
-      vote(step, layer);
+    const bool takes_all = policy_.rule.budget.at(step.kv_len) == step.kv_len;
+    if (takes_all || layer.query.empty() || similarity(layer.query.data(), query, size) < policy_.threshold) {
+      layer.query.assign(query, query + size);
+      vote(step, query, layer);
+      layer.origin = SetOrigin::anew;
     } else {
       move_on(step, layer);
+      layer.origin = SetOrigin::reused;
     }
-    layer.sets.contiguous = policy_.contiguous;
+    layer.sets.contiguous = policy_.rule.contiguous;
     return &layer.sets;
   }
   const PositionSets* observe(const LayerStep&, const LayerScores&) override { return nullptr; }
+  SetOrigin set_origin(int layer) const override { return layers_[static_cast<std::size_t>(layer)].origin; }
   std::int64_t metadata_bytes(int layer) const override {
     return layers_[static_cast<std::size_t>(layer)].key_bytes;
   }
@@ -91,6 +133,7 @@ class TokenSelectState final : public PolicyState {
     PositionSets sets;         // forced positions, then those of the last vote
     std::int64_t width = 0;    // budget at the last vote: shares of a growing one would reach into its votes
     std::int64_t key_bytes = 0;  // that this step's vote read
+    SetOrigin origin = SetOrigin::untold;
   };
 
   static double similarity(const float* a, const float* b, std::size_t n) {
@@ -103,13 +146,17 @@ class TokenSelectState final : public PolicyState {
     return dot / std::sqrt(aa * bb);
   }
 
-  void vote(const LayerStep& step, Layer& layer) {
-    SelectionRule rule{.budget = policy_.rule, .sharing = Sharing::all};
-    const std::int64_t width = rule.budget.at(step.kv_len);
-    rule.sinks = static_cast<int>(policy_.first_of(width));
-    rule.recent = static_cast<int>(policy_.last_of(width));
-    selector_.choose(rule, step, step.exact_scores(), layer.sets);
-    layer.width = width;
+  /// The query as it votes and is compared.
+  const float* voting_query(const LayerStep& step, std::size_t size) {
+    if (!raw_) return step.query;
+    raw_query_.resize(size);
+    raw_->unrotate(step.query, step.kv_len - 1, raw_query_.data());
+    return raw_query_.data();
+  }
+
+  void vote(const LayerStep& step, const float* query, Layer& layer) {
+    policy_.rule.choose(step, raw_ ? raw_->of(step, query) : step.exact_scores(), selector_, layer.sets);
+    layer.width = policy_.rule.budget.at(step.kv_len);
     layer.key_bytes = (step.kv_len - step.first) * step.config->n_kv_heads * step.config->head_dim *
                       static_cast<std::int64_t>(kernels::size_of(step.kv.dtype));
   }
@@ -119,8 +166,8 @@ class TokenSelectState final : public PolicyState {
     PositionSets& sets = layer.sets;
     const std::int64_t in_reach = step.kv_len - step.first;
     const std::int64_t first =
-        std::clamp<std::int64_t>(policy_.first_of(layer.width) - step.first, 0, in_reach);
-    const std::int64_t last = std::min(policy_.last_of(layer.width), in_reach - first);
+        std::clamp<std::int64_t>(policy_.rule.first_of(layer.width) - step.first, 0, in_reach);
+    const std::int64_t last = std::min(policy_.rule.last_of(layer.width), in_reach - first);
     // What was forced at the vote has no score.
     const auto voted =
         std::find_if(sets.score.begin(), sets.score.end(), [](float s) { return !std::isnan(s); });
@@ -141,16 +188,36 @@ class TokenSelectState final : public PolicyState {
 
   const TokenSelectPolicy& policy_;
   Selector selector_;
+  std::unique_ptr<RawScores> raw_;
+  std::vector<float> raw_query_;
   std::vector<Layer> layers_;
   std::vector<std::int32_t> kept_;
   std::vector<float> kept_score_;
 };
 
+}  // namespace
+
+TokenSelectRule::TokenSelectRule(PolicySpec& spec, const ModelConfig& config)
+    : n_init(take_forced(spec, "n_init", config)),
+      n_local(take_forced(spec, "n_local", config)),
+      budget(spec, "64", config, std::max(n_init, 0) + std::max(n_local, 0)),
+      contiguous(spec.take_choice("positions", "contiguous", {"contiguous", "original"}) == "contiguous"),
+      raw(spec.take_choice("scores", "rotated", {"rotated", "raw"}) == "raw") {
+  if (!raw) spec.forget("scores");  // specs of before there was such a key stay what they were
+}
+
+void TokenSelectRule::choose(const LayerStep& step, const LayerScores& scores, Selector& selector,
+                             PositionSets& sets) const {
+  SelectionRule rule{.budget = budget, .sharing = Sharing::all};
+  const std::int64_t width = budget.at(step.kv_len);
+  rule.sinks = static_cast<int>(first_of(width));
+  rule.recent = static_cast<int>(last_of(width));
+  selector.choose(rule, step, scores, sets);
+}
+
 std::unique_ptr<PolicyState> TokenSelectPolicy::begin(std::uint64_t) const {
   return std::make_unique<TokenSelectState>(*this);
 }
-
-}  // namespace
 
 std::shared_ptr<const AttentionPolicy> make_tokenselect(PolicySpec& spec, const PolicyContext& context) {
   return std::make_shared<TokenSelectPolicy>(spec, context);

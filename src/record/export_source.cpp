@@ -21,6 +21,7 @@ ExportElement element_of(hid_t type, const std::string& where) {
   switch (H5Tget_class(type)) {
     case H5T_INTEGER:
       if (size == 1 && is_unsigned) return {Element::u8, "|u1", 1};
+      if (size == 1) return {Element::i8, "|i1", 1};
       if (size == 4 && !is_unsigned) return {Element::i32, "<i4", 4};
       if (size == 8 && is_unsigned) return {Element::u64, "<u8", 8};
       if (size == 8) return {Element::i64, "<i8", 8};
@@ -104,6 +105,8 @@ std::string ExportSource::number(const std::uint8_t* data) const {
   switch (element_.element) {
     case Element::u8:
       return fmt::format("{}", *data);
+    case Element::i8:
+      return fmt::format("{}", value_at<std::int8_t>(data));
     case Element::i32:
       return fmt::format("{}", value_at<std::int32_t>(data));
     case Element::i64:

@@ -110,6 +110,11 @@ Inspection inspect_recording(const std::filesystem::path& path) {
   for (const std::string& dataset : paths)
     inspection.datasets.push_back(dataset_facts(file.get(), dataset, name));
   inspection.checks = record::check_recording(reader);
+  if (!inspection.sound()) return inspection;
+  for (const int layer : reader.layers()) {
+    if (const auto reused = reader.reused(layer))
+      inspection.reuse_rate.emplace_back(layer, reuse_rate(*reused));
+  }
   return inspection;
 }
 

@@ -26,6 +26,8 @@ struct Inspection {
   std::vector<std::pair<std::string, std::string>> attributes;
   std::vector<DatasetFacts> datasets;
   std::vector<SoundnessCheck> checks;
+  /// Of layers whose method keeps sets from step to step: the share of its steps that reused them.
+  std::vector<std::pair<int, double>> reuse_rate;
   std::uint64_t file_bytes = 0;
   std::int64_t steps = 0;
   bool complete = false;

@@ -21,6 +21,7 @@ constexpr std::int64_t kDatasetBytes = 5500;
 constexpr std::int64_t kIndexBytes = 128;   // of a chunk in its dataset's index
 constexpr std::int64_t kStepRowBytes = 44;  // /steps, /tokens, scales
 constexpr std::int64_t kTokenBytes = 64;    // a token's text, its reference and its id
+constexpr std::int64_t kTierRowBytes = 8 * std::ssize(kTierDatasets) + 4;
 
 }  // namespace
 
@@ -35,10 +36,11 @@ std::uint64_t Layout::file_bytes(std::int64_t steps) const {
   const auto n_recorded = static_cast<std::int64_t>(layers.size());
   const std::int64_t n_queries = std::ssize(prefill_rows);
   const std::int64_t datasets =
-      3 + 3 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
+      3 + 4 + (prob ? 1 : 0) + (shadow ? 1 : 0) + (top_k > 0 ? 2 : 0) + (n_queries > 0 ? 1 : 0);
   const std::int64_t prefill = n_queries * (n_heads * prompt_len * kHalf + kIndexBytes);
-  const std::int64_t fixed =
-      kFileBytes + prompt_len * kTokenBytes + n_recorded * (kLayerBytes + datasets * kDatasetBytes + prefill);
+  const std::int64_t tier_sets = tier ? std::ssize(kTierDatasets) + 1 : 0;
+  const std::int64_t fixed = kFileBytes + tier_sets * kDatasetBytes + prompt_len * kTokenBytes +
+                             n_recorded * (kLayerBytes + datasets * kDatasetBytes + prefill);
   return static_cast<std::uint64_t>(fixed) + growth_bytes(0, steps);
 }
 
@@ -46,7 +48,8 @@ std::uint64_t Layout::growth_bytes(std::int64_t from, std::int64_t to) const {
   const auto n_recorded = static_cast<std::int64_t>(layers.size());
   const std::int64_t row_chunk = std::min(max_steps, kRowChunk);
   const std::int64_t row_chunks = (to + row_chunk - 1) / row_chunk - (from + row_chunk - 1) / row_chunk;
-  const std::int64_t row = kStepRowBytes + n_recorded * (1 + 4 * n_kv_heads + 8);
+  const std::int64_t row =
+      kStepRowBytes + (tier ? kTierRowBytes : 0) + n_recorded * (1 + 4 * n_kv_heads + 8 + 1);
   const std::int64_t maps = (prob ? 1 : 0) + (shadow ? 1 : 0);
   const std::int64_t top = static_cast<std::int64_t>(n_heads) * top_k * (4 + kHalf);
   std::int64_t blocks = 0;
@@ -104,6 +107,10 @@ StepBlock::StepBlock(const Layout& layout) : layers(layout.layers.size()) {
   fed_id.resize(steps);
   generated_id.resize(steps);
   generated_token.resize(steps);
+  if (layout.tier) {
+    for (const TierDataset& dataset : kTierDatasets) (tier.*dataset.values).resize(steps);
+    tier.stall_ms.resize(steps);
+  }
   for (LayerBlock& layer : layers) {
     layer.role.resize(steps);
     if (layout.prob) layer.prob.allocate(layout);
@@ -113,6 +120,7 @@ StepBlock::StepBlock(const Layout& layout) : layers(layout.layers.size()) {
     layer.sets.resize(steps);
     layer.rows_read.resize(steps * static_cast<std::size_t>(layout.n_kv_heads));
     layer.bytes_read.resize(steps);
+    layer.reused.assign(steps, std::int8_t{-1});
   }
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "record/tier_steps.h"
+
 namespace tide::record {
 
 /// Steps in a chunk of the datasets of one small row a step.
@@ -19,6 +21,7 @@ struct Layout {
   bool prob = false, shadow = false;
   int top_k = 0;  ///< 0: no top_position, top_prob
   bool compress = false;
+  bool tier = false;  ///< of an offloaded sequence: /steps/tier_*
   std::int64_t prompt_len = 0;
   std::int64_t max_steps = 0;
   std::int64_t kv_chunk = 0;     ///< positions in a chunk of a map
@@ -79,6 +82,7 @@ struct LayerBlock {
   std::vector<StepSets> sets;              ///< [chunk_steps]
   std::vector<std::int32_t> rows_read;     ///< [chunk_steps, n_kv_heads]
   std::vector<std::int64_t> bytes_read;    ///< [chunk_steps]
+  std::vector<std::int8_t> reused;         ///< [chunk_steps]: 1, 0; -1: the method keeps no sets
 };
 
 /// Up to chunk_steps consecutive steps; only the last block of a file is short.
@@ -94,6 +98,7 @@ struct StepBlock {
   std::vector<std::int32_t> fed_id;          ///< [chunk_steps]
   std::vector<std::int32_t> generated_id;    ///< [chunk_steps]
   std::vector<std::string> generated_token;  ///< [chunk_steps], bytes
+  TierSteps tier;                            ///< [chunk_steps]; empty unless Layout::tier
   std::vector<LayerBlock> layers;            ///< in the order of Layout::layers
 };
 

@@ -25,6 +25,8 @@ ElementTraits traits(Element element) {
   switch (element) {
     case Element::u8:
       return {"uint8", H5T_INTEGER, 1, false};
+    case Element::i8:
+      return {"int8", H5T_INTEGER, 1, true};
     case Element::i32:
       return {"int32", H5T_INTEGER, 4, true};
     case Element::i64:
@@ -45,6 +47,8 @@ h5::Handle memory_type(Element element) {
   switch (element) {
     case Element::u8:
       return h5::Handle(H5Tcopy(H5T_NATIVE_UINT8));
+    case Element::i8:
+      return h5::Handle(H5Tcopy(H5T_NATIVE_INT8));
     case Element::i32:
       return h5::Handle(H5Tcopy(H5T_NATIVE_INT32));
     case Element::i64:

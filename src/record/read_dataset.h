@@ -17,7 +17,7 @@ struct OpenDataset {
 };
 
 /// Element types that a recording has.
-enum class Element { u8, i32, i64, u64, f16, f32, text };
+enum class Element { u8, i8, i32, i64, u64, f16, f32, text };
 
 /// Opens a dataset and checks its rank and element type. `size`: the extents expected, -1: any.
 /// `cache_rows`: chunks along dimension 0 are read row by row; keep the chunks of one row in memory.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -223,6 +224,24 @@ std::vector<std::uint64_t> RecordingReader::logits_hash() const {
   return impl_->rows<std::uint64_t>("/steps/logits_hash", Element::u64, impl_->info.committed_steps);
 }
 
+bool RecordingReader::has_tier() const {
+  const auto has = [&](const char* path) { return h5::has_path(impl_->file.get(), path); };
+  return has(record::kTierStall) ||
+         std::any_of(record::kTierDatasets.begin(), record::kTierDatasets.end(),
+                     [&](const record::TierDataset& dataset) { return has(dataset.path); });
+}
+
+std::optional<TierSteps> RecordingReader::tier() const {
+  if (!has_tier()) return std::nullopt;
+  TierSteps tier;
+  const std::int64_t steps = impl_->info.committed_steps;
+  for (const record::TierDataset& dataset : record::kTierDatasets) {
+    tier.*dataset.values = impl_->rows<std::int64_t>(dataset.path, Element::i64, steps);
+  }
+  tier.stall_ms = impl_->rows<float>(record::kTierStall, Element::f32, steps);
+  return tier;
+}
+
 std::vector<std::uint8_t> RecordingReader::role(int layer) const {
   return impl_->rows<std::uint8_t>(impl_->layer_path(layer) + "/role", Element::u8,
                                    impl_->info.committed_steps);
@@ -293,6 +312,19 @@ std::vector<std::int32_t> RecordingReader::rows_read(int layer) const {
 std::vector<std::int64_t> RecordingReader::bytes_read(int layer) const {
   return impl_->rows<std::int64_t>(impl_->layer_path(layer) + "/bytes_read", Element::i64,
                                    impl_->info.committed_steps);
+}
+
+std::optional<std::vector<std::int8_t>> RecordingReader::reused(int layer) const {
+  if (!impl_->has(layer, "reused")) return std::nullopt;
+  return impl_->rows<std::int8_t>(impl_->layer_path(layer) + "/reused", Element::i8,
+                                  impl_->info.committed_steps);
+}
+
+double reuse_rate(const std::vector<std::int8_t>& reused) {
+  const auto hits = std::count(reused.begin(), reused.end(), std::int8_t{1});
+  const auto all = hits + std::count(reused.begin(), reused.end(), std::int8_t{0});
+  if (all == 0) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(hits) / static_cast<double>(all);
 }
 
 std::vector<std::int64_t> RecordingReader::prefill_query_positions() const {

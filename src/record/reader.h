@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "record/tier_steps.h"
+
 namespace tide {
 
 /// Root attributes of a recording (contracts.md section 4).
@@ -28,6 +30,9 @@ struct SelectedPositions {
   std::vector<float> score;               ///< [steps, n_sets, width]
   std::vector<std::int32_t> set_of_head;  ///< [n_heads]
 };
+
+/// Of RecordingReader::reused, the share of 1 among 0 and 1; NaN: there are none.
+double reuse_rate(const std::vector<std::int8_t>& reused);
 
 /// An open recording. Every method throws InputError naming file and dataset when it is missing, of
 /// another shape or type, or unreadable. Only committed steps are given.
@@ -50,6 +55,9 @@ class RecordingReader {
   std::vector<std::int64_t> kv_len() const;        ///< [steps]
   std::vector<float> latency_ms() const;           ///< [steps]
   std::vector<std::uint64_t> logits_hash() const;  ///< [steps]
+  bool has_tier() const;
+  /// What the slower tier of an offloaded sequence was asked; nothing of one that was in memory.
+  std::optional<TierSteps> tier() const;
 
   /// Role codes of a layer, [steps].
   std::vector<std::uint8_t> role(int layer) const;
@@ -68,6 +76,9 @@ class RecordingReader {
   std::optional<SelectedPositions> selected(int layer) const;
   std::vector<std::int32_t> rows_read(int layer) const;   ///< [steps, n_kv_heads]
   std::vector<std::int64_t> bytes_read(int layer) const;  ///< [steps]
+  /// Whether a step's sets came out of the method's cache, [steps]: 1 reused, 0 chosen anew, -1 no such sets.
+  /// Nothing for a layer that never had such sets.
+  std::optional<std::vector<std::int8_t>> reused(int layer) const;
 
   std::vector<std::int64_t> prefill_query_positions() const;  ///< empty: none recorded
   /// Attention of the recorded prefill rows of a layer: [n_heads, n_queries, prompt_len].

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "decode/tier_counts.h"
 #include "record/half.h"
 #include "record/recorder_setup.h"
 #include "record/step_filler.h"
@@ -48,6 +49,7 @@ struct Recorder::Impl {
   std::int64_t steps = 0;
   std::size_t layers_seen = 0;
   std::uint64_t sets_step_bytes = 0, sets_step_bytes_max = 0;
+  TierCounts tier_before;  ///< when the last step had ended
   bool finished = false;
 
   // Shared.
@@ -98,6 +100,7 @@ struct Recorder::Impl {
   void submit_current();
   std::unique_ptr<StepBlock> take_block();
   StepBlock& open_slot();
+  void fill_tier(const TierCounts& now, std::size_t slot);
   std::uint64_t bytes_after(std::int64_t more_steps) const;
 };
 
@@ -190,6 +193,20 @@ StepBlock& Recorder::Impl::open_slot() {
   return *current;
 }
 
+/// What the tier was asked in this step, into step `slot` of the block.
+void Recorder::Impl::fill_tier(const TierCounts& now, std::size_t slot) {
+  TierSteps& to = current->tier;
+  const TierCounts& before = tier_before;
+  to.bytes[slot] = now.bytes - before.bytes;
+  to.wanted[slot] = now.wanted - before.wanted;
+  to.held[slot] = now.held - before.held;
+  to.predicted[slot] = now.predicted - before.predicted;
+  to.missed[slot] = now.missed - before.missed;
+  to.fetched[slot] = now.fetched - before.fetched;
+  to.stall_ms[slot] = static_cast<float>(now.stall_ms - before.stall_ms);
+  tier_before = now;
+}
+
 /// Upper bound of the file's size with everything taken so far and `more_steps` more.
 std::uint64_t Recorder::Impl::bytes_after(std::int64_t more_steps) const {
   const std::int64_t pending = steps - committed + more_steps;
@@ -271,6 +288,10 @@ void Recorder::on_step(const StepEvent& event) {
   block.latency_ms[slot] = event.latency_ms;
   block.logits_hash[slot] = XXH3_64bits(event.logits.data(), event.logits.size_bytes());
   block.fed_id[slot] = event.fed_id;
+  if (impl_->layout.tier) {
+    TIDE_ASSERT(event.tier != nullptr);
+    impl_->fill_tier(*event.tier, slot);
+  }
   block.generated_id[slot] = -1;
   block.generated_token[slot].clear();
   ++block.n_steps;

@@ -24,6 +24,7 @@ struct RecorderOptions {
   std::vector<bool> layers;                ///< [n_layers]; empty: every layer
   std::vector<std::int64_t> prefill_rows;  ///< prompt positions, ascending
   bool shadow = false;
+  bool tier = false;  ///< the sequence is offloaded: StepEvent::tier is recorded
   Compression compression = Compression::none;
   std::uint64_t max_bytes = 0;  ///< stop cleanly before the file grows past this; 0: no cap
   /// Steps the queue holds. Memory: that many steps' maps, or two blocks of at most 64 MB where steps are

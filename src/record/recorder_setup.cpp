@@ -24,6 +24,7 @@ Layout make_layout(const RecorderOptions& options, const ModelConfig& config, st
   layout.prob = options.maps == MapsMode::full;
   layout.top_k = options.maps == MapsMode::top_k ? options.top_k : 0;
   layout.shadow = options.shadow;
+  layout.tier = options.tier;
   layout.compress = options.compression == Compression::deflate;
   layout.prompt_len = prompt_len;
   layout.max_steps = max_steps;

@@ -128,6 +128,18 @@ void RecordingFile::append_sets(std::size_t index, const StepBlock& block, std::
   }
 }
 
+/// Made when the first set of a method with a cache comes by; until then there were none.
+void RecordingFile::append_reused(std::size_t index, const StepBlock& block) {
+  LayerData& data = layers_[index];
+  const std::vector<std::int8_t>& reused = block.layers[index].reused;
+  if (!data.reused) {
+    const auto end = reused.begin() + block.n_steps;
+    if (std::all_of(reused.begin(), end, [](std::int8_t value) { return value < 0; })) return;
+    create_reused(index);
+  }
+  append_rows(data.reused.get(), block.first_step, block.n_steps, H5T_NATIVE_INT8, reused.data(), part_);
+}
+
 void RecordingFile::append_top(LayerData& data, StepBlock& block, LayerBlock& layer,
                                std::vector<Chunk>& chunks) {
   const auto row = static_cast<std::ptrdiff_t>(layout_.n_heads) * layout_.top_k;
@@ -156,6 +168,7 @@ void RecordingFile::append_layer(std::size_t index, StepBlock& block, std::vecto
   if (layout_.shadow) append_map(data.shadow.get(), layer.shadow, block, chunks);
   if (layout_.top_k > 0) append_top(data, block, layer, chunks);
   append_sets(index, block, chunks);
+  append_reused(index, block);
 }
 
 void RecordingFile::append(StepBlock& block) {
@@ -166,6 +179,7 @@ void RecordingFile::append(StepBlock& block) {
   max_kv_len_ =
       std::max(before, *std::max_element(block.kv_len.begin(), block.kv_len.begin() + block.n_steps));
   append_tokens(block);
+  if (layout_.tier) append_tier(block);
   if (position_axis_) append_counting(position_axis_.get(), before, max_kv_len_ - before, part_);
   std::vector<Chunk> chunks;
   for (std::size_t i = 0; i < layers_.size(); ++i) append_layer(i, block, chunks);
@@ -213,6 +227,7 @@ void RecordingFile::finish() {
   h5::work(H5Fflush(file_.get(), H5F_SCOPE_GLOBAL), "write", part_);
   chunks_.reset();
   layers_.clear();
+  tier_.clear();
   for (h5::Handle* handle :
        {&step_axis_, &head_axis_, &kv_head_axis_, &position_axis_, &rank_axis_, &prompt_axis_, &query_axis_,
         &generated_, &fed_, &strings_, &kv_len_, &latency_, &hash_}) {

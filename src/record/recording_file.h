@@ -47,7 +47,8 @@ class RecordingFile {
 
  private:
   struct LayerData {
-    h5::Handle role, prob, shadow, top_position, top_prob, selected, selected_score, rows_read, bytes_read;
+    h5::Handle role, prob, shadow, top_position, top_prob, selected, selected_score, rows_read, bytes_read,
+        reused;
     h5::Handle prefill;
     int n_sets = 0, set_width = 0, set_chunk = 0;
     std::vector<std::int32_t> positions;  ///< of one block, in chunks
@@ -58,9 +59,11 @@ class RecordingFile {
   void create_axes();
   void create_tokens(const FileFacts& facts);
   void create_steps(const FileFacts& facts);
+  void create_tier();
   void create_layer(std::size_t index);
   void create_top(LayerData& data, const std::string& path);
   void create_selected(std::size_t index, const StepSets& first);
+  void create_reused(std::size_t index);
   void create_prefill();
   void write_root(const FileFacts& facts);
   h5::Handle make_map(const std::string& path, const char* description);
@@ -68,9 +71,11 @@ class RecordingFile {
 
   void append_texts(std::int64_t first, const std::vector<std::string>& bytes);
   void append_tokens(const StepBlock& block);
+  void append_tier(const StepBlock& block);
   void append_layer(std::size_t index, StepBlock& block, std::vector<Chunk>& chunks);
   void append_map(hid_t dataset, HalfMap& map, const StepBlock& block, std::vector<Chunk>& chunks);
   void append_top(LayerData& data, StepBlock& block, LayerBlock& layer, std::vector<Chunk>& chunks);
+  void append_reused(std::size_t index, const StepBlock& block);
   void append_sets(std::size_t index, const StepBlock& block, std::vector<Chunk>& chunks);
   void gather_sets(LayerData& data, const StepBlock& block, const LayerBlock& layer);
   void commit(std::int64_t steps);
@@ -81,6 +86,7 @@ class RecordingFile {
   h5::Handle file_;
   h5::Handle step_axis_, head_axis_, kv_head_axis_, position_axis_, rank_axis_, prompt_axis_, query_axis_;
   h5::Handle generated_, fed_, strings_, kv_len_, latency_, hash_;
+  std::vector<h5::Handle> tier_;  ///< kTierDatasets, then the stalls; empty unless Layout::tier
   std::vector<LayerData> layers_;
   std::optional<ChunkWriter> chunks_;
   std::int64_t steps_ = 0, max_kv_len_ = 0;

@@ -41,6 +41,7 @@ RecordingFile::RecordingFile(const std::filesystem::path& path, const Layout& la
   create_axes();
   create_tokens(facts);
   create_steps(facts);
+  if (layout_.tier) create_tier();
   layers_.resize(layout_.layers.size());
   for (std::size_t i = 0; i < layers_.size(); ++i) create_layer(i);
   if (!layout_.prefill_rows.empty()) create_prefill();

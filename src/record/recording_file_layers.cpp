@@ -140,6 +140,23 @@ void RecordingFile::create_selected(std::size_t index, const StepSets& first) {
            "write", part_);
 }
 
+void RecordingFile::create_reused(std::size_t index) {
+  static constexpr std::int8_t kUntold = -1;
+  LayerData& data = layers_[index];
+  data.reused = make_dataset(
+      file_.get(),
+      {layer_path(layout_.layers[index], layout_.n_layers) + "/reused",
+       H5T_STD_I8LE,
+       {0},
+       {row_chunk()},
+       {{"step", step_axis_.get(), true}},
+       "1",
+       "whether the step's sets came out of the method's cache: 1 reused, 0 chosen anew, -1 no such sets",
+       H5T_NATIVE_INT8,
+       &kUntold},
+      part_);
+}
+
 void RecordingFile::create_prefill() {
   make_group(file_.get(), "/prefill", part_);
   make_group(file_.get(), "/prefill/layers", part_);

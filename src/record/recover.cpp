@@ -25,7 +25,10 @@ class Copy {
  public:
   Copy(const std::filesystem::path& part, const std::filesystem::path& out)
       : reader_(part), layout_(layout_of(part)), file_(out, layout_, facts_of(part)) {
-    for (const int layer : layout_.layers) sets_.push_back(reader_.selected(layer));
+    for (const int layer : layout_.layers) {
+      sets_.push_back(reader_.selected(layer));
+      reused_.push_back(reader_.reused(layer));
+    }
   }
 
   void run() {
@@ -55,6 +58,7 @@ class Copy {
     layout.prompt_len = info.prompt_len;
     layout.max_steps = info.committed_steps;
     layout.prefill_rows = reader_.prefill_query_positions();
+    layout.tier = reader_.has_tier();
     for (const std::int64_t length : reader_.kv_len()) {
       if (length > layout.kv_capacity()) {
         fail_input("recover {}: /steps/kv_len: {} positions, expected at most {}", part.string(), length,
@@ -114,6 +118,15 @@ class Copy {
     slice(reader_.generated_ids(), block, 1, block.generated_id);
     std::copy_n(texts_.begin() + layout_.prompt_len + block.first_step, block.n_steps,
                 block.generated_token.begin());
+    if (layout_.tier) copy_tier(block);
+  }
+
+  void copy_tier(StepBlock& block) const {
+    const TierSteps tier = *reader_.tier();
+    for (const record::TierDataset& dataset : record::kTierDatasets) {
+      slice(tier.*dataset.values, block, 1, block.tier.*dataset.values);
+    }
+    slice(tier.stall_ms, block, 1, block.tier.stall_ms);
   }
 
   void copy_map(int layer, bool shadow, std::int64_t slot, const StepBlock& block, HalfMap& map) const {
@@ -129,6 +142,7 @@ class Copy {
     slice(reader_.role(layer), block, 1, to.role);
     slice(reader_.rows_read(layer), block, layout_.n_kv_heads, to.rows_read);
     slice(reader_.bytes_read(layer), block, 1, to.bytes_read);
+    if (reused_[index]) slice(*reused_[index], block, 1, to.reused);
     for (std::int64_t slot = 0; slot < block.n_steps; ++slot) {
       if (layout_.prob) copy_map(layer, false, slot, block, to.prob);
       if (layout_.shadow) copy_map(layer, true, slot, block, to.shadow);
@@ -180,6 +194,7 @@ class Copy {
   std::vector<std::string> texts_;
   RecordingFile file_;
   std::vector<std::optional<SelectedPositions>> sets_;
+  std::vector<std::optional<std::vector<std::int8_t>>> reused_;
 };
 
 }  // namespace

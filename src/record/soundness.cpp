@@ -40,6 +40,8 @@ class Checker {
     add("complete, with every step committed", [&] { complete(); });
     add("kv_len is prompt_len + t", [&] { lengths(); });
     add("tokens for every position", [&] { tokens(); });
+    if (reader_.has_tier())
+      add("/steps/tier_*: held, predicted and missed make up what was wanted", [&] { tier(); });
     for (const int layer : reader_.layers()) {
       const std::string path = layer_path(layer, info_.n_layers);
       add(path + ": roles, rows and bytes read", [&] { counts(layer); });
@@ -91,10 +93,14 @@ class Checker {
                                       "/tokens/generated_ids", "/tokens/fed_ids"};
     for (const int layer : reader_.layers()) {
       for (const char* dataset : {"/role", "/rows_read", "/bytes_read", "/prob", "/shadow_prob",
-                                  "/top_position", "/top_prob", "/selected", "/selected_score"}) {
+                                  "/top_position", "/top_prob", "/selected", "/selected_score", "/reused"}) {
         const std::string path = layer_path(layer, info_.n_layers) + dataset;
         if (h5::has_path(file_.get(), path)) paths.push_back(path);
       }
+    }
+    if (reader_.has_tier()) {
+      paths.emplace_back(kTierStall);
+      for (const TierDataset& dataset : kTierDatasets) paths.emplace_back(dataset.path);
     }
     for (const std::string& path : paths) {
       if (!h5::has_path(file_.get(), path)) problem("{} is missing", path);
@@ -121,6 +127,25 @@ class Checker {
     reader_.token_strings();
   }
 
+  void tier() const {
+    const TierSteps tier = *reader_.tier();
+    std::int64_t predicted = 0, fetched = 0;
+    for (std::size_t step = 0; step < tier.wanted.size(); ++step) {
+      for (const TierDataset& dataset : kTierDatasets) {
+        const std::int64_t value = (tier.*dataset.values)[step];
+        if (value < 0) problem("step {}: {} is {}", step, dataset.path, value);
+      }
+      if (!(tier.stall_ms[step] >= 0)) problem("step {}: {} is {}", step, kTierStall, tier.stall_ms[step]);
+      const std::int64_t sum = tier.held[step] + tier.predicted[step] + tier.missed[step];
+      if (sum != tier.wanted[step])
+        problem("step {}: {} blocks held, predicted and missed, {} wanted", step, sum, tier.wanted[step]);
+      predicted += tier.predicted[step];  // perhaps brought in an earlier step
+      fetched += tier.fetched[step];
+      if (predicted > fetched)
+        problem("step {}: {} blocks predicted so far, {} fetched", step, predicted, fetched);
+    }
+  }
+
   void counts(int layer) const {
     for (const std::uint8_t role : reader_.role(layer)) {
       if (role > kMaxRole) problem("role {} is not one of 0 to {}", role, kMaxRole);
@@ -134,6 +159,12 @@ class Checker {
     }
     for (const std::int64_t bytes : reader_.bytes_read(layer)) {
       if (bytes < -1) problem("bytes_read is {}", bytes);
+    }
+    const auto reused = reader_.reused(layer).value_or(std::vector<std::int8_t>{});
+    for (std::size_t step = 0; step < reused.size(); ++step) {
+      if (reused[step] < -1 || reused[step] > 1) {
+        problem("step {}: reused is {}, expected -1, 0 or 1", step, reused[step]);
+      }
     }
   }
 

@@ -106,6 +106,7 @@ void fill_layer(const Layout& layout, const LayerEvent& event, std::int64_t slot
   TIDE_ASSERT(event.kv_len <= layout.kv_capacity());
   block.role[static_cast<std::size_t>(slot)] = static_cast<std::uint8_t>(event.role);
   block.bytes_read[static_cast<std::size_t>(slot)] = event.bytes_read;
+  block.reused[static_cast<std::size_t>(slot)] = static_cast<std::int8_t>(event.set_origin);
   TIDE_ASSERT(std::ssize(event.rows_read) == layout.n_kv_heads);
   std::copy(event.rows_read.begin(), event.rows_read.end(),
             block.rows_read.begin() + slot * layout.n_kv_heads);

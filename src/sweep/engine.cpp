@@ -27,8 +27,9 @@ std::int64_t new_tokens_of(const SweepPlan& plan, const Sample& sample) {
   return limited ? plan.config.new_tokens : sample.max_new_tokens;
 }
 
-/// `n_readers`: policies that the full distributions are kept for.
+/// `policies`: those that the prompt is passed for; `n_readers` of them read the full distributions.
 std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan, const SweepPlan::SampleRef& ref,
+                                    std::vector<std::shared_ptr<const AttentionPolicy>> policies,
                                     std::size_t n_readers) {
   const Model& model = decoder.model();
   auto work = std::make_shared<SampleWork>();
@@ -37,7 +38,8 @@ std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan, con
   work->reference = FidelityReference(static_cast<std::int64_t>(n_readers));
   const std::span<const std::int32_t> ids = work->sample.prompt_ids;
   const std::size_t prefilled = ids.size() - static_cast<std::size_t>(work->sample.decoded_tail);
-  work->prompt = decoder.prefill(ids.first(prefilled), nullptr, {}, needs_of(plan.policies));
+  policies.push_back(plan.full);  // the reference's, which is dense whatever the others ask for
+  work->prompts = Prompts(decoder, ids.first(prefilled), policies);
   work->tail.assign(ids.begin() + static_cast<std::ptrdiff_t>(prefilled), ids.end());
   work->new_tokens = new_tokens_of(plan, work->sample);
   work->config = &model.config();
@@ -94,19 +96,26 @@ class Engine {
     return job;
   }
 
-  /// Whether one more prompt, as large as the last one, fits beside those whose rows are being decoded.
+  /// Whether one more sample's prompts, as large as the last one's, fit beside those being decoded.
   bool has_room() {
-    std::erase_if(in_work_, [](const auto& prompt) { return prompt.expired(); });
     std::size_t bytes = 0, last = 0;
-    for (const auto& prompt : in_work_) bytes += last = prompt.lock()->rows->bytes();
+    for (auto& prompts : in_work_) {
+      std::erase_if(prompts, [](const auto& prompt) { return prompt.expired(); });
+      last = 0;
+      for (const auto& prompt : prompts) last += prompt.lock()->rows->bytes();
+      bytes += last;
+    }
+    std::erase_if(in_work_, [](const auto& prompts) { return prompts.empty(); });
     return bytes + last <= kPromptBytes;
   }
 
   void open(const SweepPlan::SampleRef& sample) {
     const auto policies = missing(sample);
     if (policies.empty()) return;
-    const auto work = prepare(decoder_, plan_, sample, policies.size());
-    in_work_.push_back(work->prompt);
+    const auto work = prepare(decoder_, plan_, sample, policies, policies.size());
+    std::vector<std::weak_ptr<const Prompt>> opened;
+    for (const auto& prompt : work->prompts.all()) opened.push_back(prompt);
+    in_work_.push_back(std::move(opened));
     jobs_.push_back(reference_job(work, plan_.full));
     for (const Policy& policy : policies) {
       jobs_.push_back(row_job(work, policy,
@@ -134,7 +143,7 @@ class Engine {
   const SweepHooks& hooks_;
   SweepOutcome outcome_;
   std::deque<DecodeJob> jobs_;
-  std::vector<std::weak_ptr<const Prompt>> in_work_;
+  std::vector<std::vector<std::weak_ptr<const Prompt>>> in_work_;  // by sample
   std::size_t next_sample_ = 0;
 };
 
@@ -147,10 +156,10 @@ double measure_row_step_ms(Decoder& decoder, const SweepPlan& plan, const Sample
   for (std::size_t i = 0; i < n_rows; ++i) {
     // Spread over the grid: its first policies may be the cheap ones.
     const auto& policy = plan.policies[i * plan.policies.size() / n_rows];
-    sequences.push_back(decoder.fork(work.prompt, policy, kSteps, work.sample.random_seed()));
+    sequences.push_back(decoder.fork(work.prompts.of(*policy), policy, kSteps, work.sample.random_seed()));
     rows.push_back(sequences.back().get());
   }
-  std::vector<std::int32_t> fed(rows.size(), work.prompt->ids.back());
+  std::vector<std::int32_t> fed(rows.size(), work.prompts.of(*plan.full)->ids.back());
   double best_ms = 0;
   for (int step = 0; step < kSteps; ++step) {
     const auto begin = std::chrono::steady_clock::now();
@@ -181,9 +190,9 @@ SweepEstimate estimate_sweep(Decoder& decoder, const SweepPlan& plan) {
     const std::size_t tokens = entry->second.prompt_ids.size();
     if (tokens > most_tokens) longest = &ref, most_tokens = tokens;
   }
-  const auto work = prepare(decoder, plan, *longest, 0);
+  const auto work = prepare(decoder, plan, *longest, plan.policies, 0);
   SweepEstimate estimate;
-  estimate.prefill_ms = work->prompt->prefill_ms;
+  estimate.prefill_ms = work->prompts.prefill_ms();
   estimate.row_step_ms = measure_row_step_ms(decoder, plan, *work);
   double ms = 0;
   for (const auto& ref : plan.samples) {

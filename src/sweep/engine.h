@@ -42,7 +42,7 @@ SweepOutcome run_sweep(Decoder& decoder, const SweepPlan& plan, ResultsFile& res
 /// own first rows.
 struct SweepEstimate {
   double seconds = 0;
-  double prefill_ms = 0;       ///< of the longest sample
+  double prefill_ms = 0;       ///< of the longest sample, by every prefill rule
   double row_step_ms = 0;      ///< one row's share of a batch's step
   std::int64_t row_steps = 0;  ///< when every answer runs to its limit
 };

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "sweep/csv.h"
+#include "sweep/prompts.h"
 
 namespace tide {
 
@@ -66,10 +67,10 @@ std::vector<LatencyMeasure> measure_latency(Decoder& decoder, const SweepPlan& p
   std::vector<LatencyMeasure> measures;
   std::int64_t done = 0;
   for (const std::int64_t length : plan.config.latency_lengths) {
-    const auto prompt = decoder.prefill(task->sample({length, std::nullopt, 0, 0}).prompt_ids, nullptr, {},
-                                        needs_of(plan.policies));
+    const Prompts prompts(decoder, task->sample({length, std::nullopt, 0, 0}).prompt_ids, plan.policies);
     std::vector<Timed> timed;
     for (const auto& policy : plan.policies) {
+      const auto& prompt = prompts.of(*policy);
       timed.push_back({decoder.fork(prompt, policy, rounds), prompt->ids.back(), {}});
     }
     for (std::int64_t round = 0; round < rounds; ++round) {

@@ -24,6 +24,16 @@ std::string joined(const std::vector<double>& values) {
   return text;
 }
 
+/// How many of our columns a header has: all, or those that version 1 began with; 0: others.
+std::size_t known_columns(std::string_view header) {
+  std::vector<std::string> columns = result_columns();
+  for (; !columns.empty(); columns.pop_back()) {
+    if (header == csv_line(columns)) return columns.size();
+    if (columns.back() == "block_nll") return 0;
+  }
+  return 0;
+}
+
 std::string depth_text(const std::optional<double>& depth) { return depth ? csv_number(*depth) : ""; }
 
 /// The key of a line's fields: the columns of RowKey as they are written.
@@ -44,42 +54,46 @@ const std::vector<std::string>& result_columns() {
       "task",    "length", "depth",  "sample",        "seed",          "policy",     "placement",
       "sharing", "map",    "budget", "first_token",   "correct",       "score",      "answer_logprob",
       "kl",      "agree",  "tokens", "rows_read",     "bytes_read",    "prefill_ms", "decode_ms_per_token",
-      "batch",   "status", "output", "prompt_tokens", "scored_tokens", "block_nll"};
+      "batch",   "status", "output", "prompt_tokens", "scored_tokens", "block_nll",  "reuse_rate"};
   return kColumns;
 }
 
-std::string format_row(const SweepRow& row) {
+std::string format_row(const SweepRow& row, std::size_t n_columns) {
   const std::string correct = row.correct ? (*row.correct ? "1" : "0") : "";
-  return csv_line({row.key.task,
-                   std::to_string(row.key.length),
-                   depth_text(row.key.depth),
-                   std::to_string(row.key.sample),
-                   std::to_string(row.key.seed),
-                   row.key.policy,
-                   row.placement,
-                   row.sharing,
-                   row.map,
-                   row.budget,
-                   row.first_token,
-                   correct,
-                   csv_number(row.score),
-                   csv_number(row.answer_logprob),
-                   csv_number(row.kl),
-                   csv_number(row.agree),
-                   csv_number(row.tokens),
-                   csv_number(row.rows_read),
-                   csv_number(row.bytes_read),
-                   csv_number(row.prefill_ms),
-                   csv_number(row.decode_ms_per_token),
-                   csv_number(row.batch),
-                   row.status,
-                   to_valid_utf8(row.output),
-                   csv_number(row.prompt_tokens),
-                   csv_number(row.scored_tokens),
-                   joined(row.block_nll)});
+  std::vector<std::string> fields = {row.key.task,
+                                     std::to_string(row.key.length),
+                                     depth_text(row.key.depth),
+                                     std::to_string(row.key.sample),
+                                     std::to_string(row.key.seed),
+                                     row.key.policy,
+                                     row.placement,
+                                     row.sharing,
+                                     row.map,
+                                     row.budget,
+                                     row.first_token,
+                                     correct,
+                                     csv_number(row.score),
+                                     csv_number(row.answer_logprob),
+                                     csv_number(row.kl),
+                                     csv_number(row.agree),
+                                     csv_number(row.tokens),
+                                     csv_number(row.rows_read),
+                                     csv_number(row.bytes_read),
+                                     csv_number(row.prefill_ms),
+                                     csv_number(row.decode_ms_per_token),
+                                     csv_number(row.batch),
+                                     row.status,
+                                     to_valid_utf8(row.output),
+                                     csv_number(row.prompt_tokens),
+                                     csv_number(row.scored_tokens),
+                                     joined(row.block_nll),
+                                     csv_number(row.reuse_rate)};
+  fields.resize(n_columns);
+  return csv_line(fields);
 }
 
-ResultsFile::ResultsFile(const std::filesystem::path& path) : path_(path) {
+ResultsFile::ResultsFile(const std::filesystem::path& path)
+    : path_(path), n_columns_(result_columns().size()) {
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file_ < 0) fail_work("open {}: {}", path.string(), std::strerror(errno));
   try {
@@ -109,14 +123,12 @@ void ResultsFile::continue_existing() {
     return;
   }
   auto lines = split(std::string_view(text).substr(0, last_end), '\n');
-  if (lines.front() != csv_line(result_columns())) {
-    fail_input("{}, line 1: has other columns than this version writes", path_.string());
-  }
+  n_columns_ = known_columns(lines.front());
+  if (n_columns_ == 0) fail_input("{}, line 1: has other columns than this version writes", path_.string());
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const auto fields = parse_csv_line(lines[i]);
-    if (fields.size() != result_columns().size()) {
-      fail_input("{}, line {}: has {} fields, expected {}", path_.string(), i + 1, fields.size(),
-                 result_columns().size());
+    if (fields.size() != n_columns_) {
+      fail_input("{}, line {}: has {} fields, expected {}", path_.string(), i + 1, fields.size(), n_columns_);
     }
     keys_.insert(key_text(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]));
   }
@@ -135,7 +147,7 @@ void ResultsFile::write_line(const std::string& line) {
 }
 
 void ResultsFile::append(const SweepRow& row) {
-  write_line(format_row(row));
+  write_line(format_row(row, n_columns_));
   keys_.insert(row.key.text());
 }
 

@@ -38,7 +38,7 @@ struct SweepRow {
   double tokens = kNone;               ///< decoded freely, the end token included
   double rows_read = kNone;            ///< distinct K/V rows per KV head, mean over layers and free steps
   double bytes_read = kNone;           ///< K, V and metadata of all layers, mean over free steps
-  double prefill_ms = kNone;           ///< of the sample, shared by its rows
+  double prefill_ms = kNone;           ///< of the sample, shared by rows with the same prefill rule
   double decode_ms_per_token = kNone;  ///< wall time of a batch's step, mean over the free steps
   double batch = kNone;                ///< rows in those steps, mean
   std::string status = "ok";           ///< or why the row failed
@@ -46,6 +46,7 @@ struct SweepRow {
   double prompt_tokens = kNone;   ///< those decoded under the policy included
   double scored_tokens = kNone;   ///< of the reference, teacher-forced
   std::vector<double> block_nll;  ///< mean negative log-probability of each 64 scored tokens, nats, when > 64
+  double reuse_rate = kNone;      ///< share of sets out of the method's cache, over layers and free steps
 
   /// Mean relative error of the attention output, by layer, over the teacher-forced steps; empty unless
   /// measured. A file of its own: sweep/output_error.h.
@@ -55,10 +56,11 @@ struct SweepRow {
 /// The columns, in order.
 const std::vector<std::string>& result_columns();
 
-/// A row's line without its end.
-std::string format_row(const SweepRow& row);
+/// A row's line without its end: the first `n_columns` of its fields.
+std::string format_row(const SweepRow& row, std::size_t n_columns = result_columns().size());
 
-/// The file being written. An existing one is continued: a last line that a kill cut short is removed.
+/// The file being written. An existing one is continued: a last line that a kill cut short is removed. One
+/// that an earlier version began, when there were fewer columns, keeps to those.
 class ResultsFile {
  public:
   /// Throws InputError: other columns, a line that is no row, another process that has the file open
@@ -82,6 +84,7 @@ class ResultsFile {
   std::filesystem::path path_;
   int file_ = -1;
   bool dirty_ = false;
+  std::size_t n_columns_;  // of the file: the first so many
   std::set<std::string> keys_;
 };
 

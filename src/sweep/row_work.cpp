@@ -16,7 +16,7 @@ SweepRow empty_row(const SampleWork& work, const AttentionPolicy& policy) {
   row.sharing = policy.sharing();
   row.map = policy.map();
   row.budget = policy.budget();
-  row.prefill_ms = work.prompt->prefill_ms;
+  row.prefill_ms = work.prompts.of(policy)->prefill_ms;
   row.prompt_tokens = static_cast<double>(work.sample.prompt_ids.size());
   row.scored_tokens = static_cast<double>(work.sample.answer_ids.size());
   return row;
@@ -163,6 +163,7 @@ void RowWork::add_costs(const Sequence& sequence, const StepCost& cost) {
   const double reads = steps * work_->config->n_layers * work_->config->n_kv_heads;
   row_.rows_read = static_cast<double>(sequence.rows_read()) / reads;
   row_.bytes_read = static_cast<double>(sequence.bytes_read()) / steps;
+  row_.reuse_rate = sequence.reuse_rate();
   row_.decode_ms_per_token = cost.step_ms;
   row_.batch = cost.rows;
 }

@@ -6,7 +6,7 @@ namespace tide {
 
 DecodeJob job_of(const SampleWork& work, std::shared_ptr<const AttentionPolicy> policy, std::int64_t steps) {
   DecodeJob job;
-  job.prompt = work.prompt;
+  job.prompt = work.prompts.of(*policy);
   job.policy = std::move(policy);
   job.max_steps = steps;
   job.seed = work.sample.random_seed();

@@ -9,6 +9,7 @@
 #include "sweep/batch.h"
 #include "sweep/fidelity.h"
 #include "sweep/plan.h"
+#include "sweep/prompts.h"
 #include "sweep/results.h"
 
 namespace tide {
@@ -17,7 +18,7 @@ namespace tide {
 struct SampleWork {
   const Task* task;
   Sample sample;
-  std::shared_ptr<const Prompt> prompt;
+  Prompts prompts;
   std::vector<std::int32_t> tail;  ///< of the prompt, decoded under the policy before the answer
   FidelityReference reference;
   std::int64_t new_tokens;  ///< limit of a free answer; 0: none is decoded

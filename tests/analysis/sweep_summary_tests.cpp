@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "analysis/paired.h"
 #include "analysis/report_page.h"
 #include "analysis/statistics.h"
 #include "analysis/sweep_summary.h"
@@ -96,6 +97,28 @@ TEST(Results, LeavesOutALineThatAKillCutShort) {
   EXPECT_EQ(read_results(write_csv(folder, good + good.substr(0, good.size() - 1))).size(), 1u);
   EXPECT_EQ(read_results(write_csv(folder, good + "needle,10")).size(), 1u);
   EXPECT_EQ(read_results(write_csv(folder, good + "needle,\"te")).size(), 1u);
+}
+
+TEST(SweepSummary, CarriesTheReuseOfWhoHasACache) {
+  const Folder folder;
+  const char* header =
+      "task,length,sample,seed,policy,placement,map,budget,correct,rows_read,status,reuse_rate\n";
+  write_text_atomically(folder.path / "results.csv", std::string(header) +
+                                                         "t,64,0,0,cached,FE,,8,1,8,ok,0.25\n"
+                                                         "t,64,1,0,cached,FE,,8,1,8,ok,0.75\n"
+                                                         "t,64,2,0,cached,FE,,8,1,8,failed,1\n"
+                                                         "t,64,0,0,plain,FE,,8,0,8,ok,\n");
+  const auto rows = read_results(folder.path / "results.csv");
+  EXPECT_TRUE(rows[3].extra.empty());
+  const SweepSummary summary = summarise(rows, {});
+  ASSERT_EQ(summary.configurations.size(), 2u);
+  EXPECT_EQ(summary.configurations[0].reuse_rate.n, 2);
+  EXPECT_DOUBLE_EQ(summary.configurations[0].reuse_rate.mean, 0.5);
+  EXPECT_EQ(summary.configurations[1].reuse_rate.n, 0);
+  write_table(folder.path / "table.csv", summary.configurations);
+  const std::string table = read_text(folder.path / "table.csv");
+  EXPECT_NE(table.find(",reuse_rate,reuse_rate_low,reuse_rate_high\n"), std::string::npos);
+  EXPECT_NE(table.find(",8,8,8,0.5,"), std::string::npos) << table;
 }
 
 TEST(SweepSummary, CountsWithWilsonIntervalsAndKeepsFailuresOut) {

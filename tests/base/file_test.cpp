@@ -1,7 +1,10 @@
 #include "base/file.h"
 
 #include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -71,6 +74,34 @@ TEST_F(Files, OnAFullDiskAreNotPublished) {
   EXPECT_THROW(write_text_atomically(out, "text"), WorkError);
   EXPECT_FALSE(fs::exists(out));
   EXPECT_FALSE(fs::is_symlink(part_path(out)));
+}
+
+TEST(DroppedPages, AreThoseThatLieWholeInThePart) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* memory = ::mmap(nullptr, 5 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  const std::span<std::byte> bytes(static_cast<std::byte*>(memory), 5 * page);
+  /// Pages of this memory that are gone (they come back as zeros) when bytes [begin, end) are dropped.
+  const auto dropped = [&](std::size_t begin, std::size_t end) {
+    std::fill(bytes.begin(), bytes.end(), std::byte{7});
+    drop_pages(bytes.subspan(begin, end - begin));
+    std::vector<int> gone;
+    for (std::size_t i = 0; i < 5; ++i) {
+      const auto of_page = bytes.subspan(i * page, page);
+      const auto zeros = std::count(of_page.begin(), of_page.end(), std::byte{0});
+      EXPECT_TRUE(zeros == 0 || zeros == static_cast<std::ptrdiff_t>(page));
+      if (zeros > 0) gone.push_back(static_cast<int>(i));
+    }
+    return gone;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(dropped(page, 3 * page), ElementsAre(1, 2));
+  EXPECT_THAT(dropped(page - 1, 3 * page + 1), ElementsAre(1, 2));
+  EXPECT_THAT(dropped(page + 1, 3 * page), ElementsAre(2));
+  EXPECT_THAT(dropped(page, 3 * page - 1), ElementsAre(1));
+  EXPECT_THAT(dropped(page + 1, 2 * page), ElementsAre());
+  EXPECT_THAT(dropped(2 * page, 2 * page), ElementsAre());
+  ::munmap(memory, 5 * page);
 }
 
 TEST_F(Files, HaveTheSha256OfTheirBytes) {

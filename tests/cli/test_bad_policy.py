@@ -38,6 +38,17 @@ class BadPolicy(CommandCase):
         self.assert_policy_refused("window:budget=lots", "whole number")
 
 
+    def test_prompts_that_are_passed_sparsely(self):
+        self.assert_policy_refused("tokenselect:scores=row", "scores 'row'", "nearest is 'raw'")
+        self.assert_policy_refused("tokenselect:prefill=spares", "prefill 'spares'", "nearest is 'sparse'")
+        self.assert_policy_refused("tokenselect:chunk=64", "chunk is a key of prefill=sparse")
+        self.assert_done(self.generate("--policy", "tokenselect:prefill=sparse,chunk=4,budget=8"))
+        out = self.folder / "rows.h5"
+        process = self.record(out, "--policy", "tokenselect:prefill=sparse", "--prefill-rows", "0-1")
+        self.assert_refused(process, "--prefill-rows 0-1", "passed sparsely")
+        self.assertEqual(list(self.folder.glob("rows.h5*")), [])
+
+
 class BadHeadMap(CommandCase):
     def map_file(self, **changes):
         """A sound map of the tiny model, of no model's digest unless `changes` says so."""

@@ -71,7 +71,9 @@ INSTANTIATE_TEST_SUITE_P(
                       "sparq:budget=8,sharing=head", "doublesparsity:budget=8,channels=all",
                       "doublesparsity:budget=8,channels=all,labels=4,sharing=group", "streaming:budget=8",
                       "streaming:budget=8,positions=original", "h2o:budget=8", "h2o:budget=9,sharing=head",
-                      "snapkv:budget=8", "snapkv:budget=9,sharing=head,full=1"),
+                      "snapkv:budget=8", "snapkv:budget=9,sharing=head,full=1",
+                      "tokenselect:budget=24,threshold=1.5",
+                      "tokenselect:budget=24,threshold=1.5,scores=raw"),
     [](const auto& test) {
       std::string name = test.param;
       for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';

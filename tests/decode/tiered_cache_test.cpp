@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "tests/decode/direct_io.h"
 #include "tests/support/decode_helpers.h"
 #include "tests/support/tiny_model.h"
 
@@ -19,19 +20,6 @@ namespace {
 constexpr int kSteps = 24;
 constexpr PromptNeeds kNeeds = {.last_queries = 32, .column_mass = true};  // of all policies
 constexpr std::int64_t kBlockRows = 8;                                     // 512 bytes of K and V in bf16
-
-/// A local disk's folder: the one that the tests run in.
-const std::filesystem::path kFolder = ".";
-
-std::string why_no_direct_io() {
-  try {
-    const DirectFile file(kFolder);
-    return file.alignment() <= 512 ? ""
-                                   : "the disk reads 4096 bytes at a time, the tiny model's blocks are 512";
-  } catch (const InputError& error) {
-    return error.what();
-  }
-}
 
 class Tiered : public ::testing::Test {
  protected:

@@ -122,14 +122,37 @@ def quest(view, budget="64", sharing="head", page=16):
             for heads in view.shared(sharing)]
 
 
+def softmax(logits):
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def unrotated(x, positions, theta):
+    """Vectors [..., positions, dim] before rotary embedding: halves of a vector are the parts of its pairs."""
+    half = x.shape[-1] // 2
+    angle = np.asarray(positions)[:, None] * theta ** (-np.arange(half) / half)
+    a, b, cosine, sine = x[..., :half], x[..., half:], np.cos(angle), np.sin(angle)
+    return np.concatenate([a * cosine + b * sine, b * cosine - a * sine], -1)
+
+
+def raw_view(view, theta):
+    """The same layer and step before rotary embedding."""
+    query = unrotated(view.q[:, None], [view.kv_len - 1], theta)[:, 0]
+    return View(query, unrotated(view.k, np.arange(view.kv_len), theta), view.v, view.prompt_len)
+
+
 class TokenSelect:
     """TokenSelect at one layer, over its steps: a soft vote of all heads, and the selection cache."""
 
-    def __init__(self, budget, threshold):
-        self.budget, self.threshold, self.query, self.voted = budget, threshold, None, None
+    def __init__(self, budget, threshold, theta=None):
+        """theta: votes by products from before the rotation with this base; None: by those of the cache."""
+        self.budget, self.threshold, self.theta, self.query, self.voted = budget, threshold, theta, None, None
 
     def choose(self, view):
         """(whether the cache served, Choice): first, last and voted positions as 128 : 512 : 2048."""
+        weights = view.weights
+        if self.theta is not None:
+            view, weights = raw_view(view, self.theta), lambda: softmax(view.logits() * np.sqrt(view.q.shape[1]))
         size = positions_of(self.budget, view.kv_len)
         first, last = size * 128 // 2688, size * 512 // 2688
         forced = [*range(first), *range(view.kv_len - last, view.kv_len)]
@@ -140,7 +163,7 @@ class TokenSelect:
                 return True, forced
         self.query = query
         middle = np.arange(first, view.kv_len - last)
-        return False, Choice(forced, middle, view.weights().sum(0)[middle], size - len(forced))
+        return False, Choice(forced, middle, weights().sum(0)[middle], size - len(forced))
 
 
 def window(view, budget="64", sinks=4):

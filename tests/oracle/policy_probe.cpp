@@ -6,8 +6,12 @@
 //     OUT/k.f32, v.f32  [layers, n_kv_heads, positions, head_dim]: the cache at the end, keys rotated; empty
 //                       where the policy has dropped rows
 //     OUT/prompt_query.f32   [layers, prompt_len - 1, n_heads, head_dim], rotated
+//     OUT/chunks.jsonl  a line a (chunk, layer) of a prompt that is passed sparsely: layer, begin, count,
+//     read
+//                       (null: everything)
 //     OUT/query.f32, output.f32   [steps, layers, n_heads, head_dim]
-//     OUT/events.jsonl  a line a (step, layer): role, read and chosen sets, set_of_head, scores, rows, bytes
+//     OUT/events.jsonl  a line a (step, layer): role, read and chosen sets, set_of_head, scores, rows, bytes,
+//                       origin (of the sets: 1 reused, 0 anew, -1 no such sets)
 
 #include <cmath>
 #include <filesystem>
@@ -75,7 +79,8 @@ class WritingObserver final : public tide::DecodeObserver {
                     {"read", to_json(event.read)},
                     {"chosen", to_json(event.chosen)},
                     {"rows_read", std::vector(event.rows_read.begin(), event.rows_read.end())},
-                    {"bytes_read", event.bytes_read}}
+                    {"bytes_read", event.bytes_read},
+                    {"origin", static_cast<int>(event.set_origin)}}
                    .dump()
             << '\n';
   }
@@ -108,6 +113,7 @@ class WatchedState final : public tide::PolicyState {
   void finish(const tide::LayerStep& step, const tide::GatherResult& gathered) override {
     state_->finish(step, gathered);
   }
+  tide::SetOrigin set_origin(int layer) const override { return state_->set_origin(layer); }
   std::int64_t metadata_bytes(int layer) const override { return state_->metadata_bytes(layer); }
 
  private:
@@ -116,17 +122,42 @@ class WatchedState final : public tide::PolicyState {
   std::ofstream& prompt_query_;
 };
 
+/// A pass that reads sparsely, with what it read.
+class WatchedReader final : public tide::PromptReader {
+ public:
+  WatchedReader(std::unique_ptr<tide::PromptReader> reader, std::ofstream& chunks)
+      : reader_(std::move(reader)), chunks_(chunks) {}
+  const tide::PositionSets* choose(const tide::ChunkStep& chunk) override {
+    const tide::PositionSets* read = reader_->choose(chunk);
+    chunks_ << json{{"layer", chunk.before.layer},
+                    {"begin", chunk.before.kv_len},
+                    {"count", chunk.count},
+                    {"read", to_json(read)}}
+                   .dump()
+            << '\n';
+    return read;
+  }
+
+ private:
+  std::unique_ptr<tide::PromptReader> reader_;
+  std::ofstream& chunks_;
+};
+
 class WatchedPolicy final : public tide::AttentionPolicy {
  public:
   WatchedPolicy(std::shared_ptr<const tide::AttentionPolicy> policy, std::vector<tide::kernels::KvView>& seen,
-                std::ofstream& prompt_query)
-      : policy_(std::move(policy)), seen_(seen), prompt_query_(prompt_query) {}
+                std::ofstream& prompt_query, std::ofstream& chunks)
+      : policy_(std::move(policy)), seen_(seen), prompt_query_(prompt_query), chunks_(chunks) {}
   const std::string& canonical() const override { return policy_->canonical(); }
   std::span<const tide::Role> placement() const override { return policy_->placement(); }
   std::unique_ptr<tide::PolicyState> begin(std::uint64_t seed) const override {
     return std::make_unique<WatchedState>(policy_->begin(seed), seen_, prompt_query_);
   }
   bool reads_keys(int layer) const override { return policy_->reads_keys(layer); }
+  tide::PrefillRule prefill_rule() const override { return policy_->prefill_rule(); }
+  std::unique_ptr<tide::PromptReader> begin_prompt() const override {
+    return std::make_unique<WatchedReader>(policy_->begin_prompt(), chunks_);
+  }
   tide::Eviction eviction() const override { return policy_->eviction(); }
   tide::PromptNeeds prompt_needs() const override {
     return united(policy_->prompt_needs(), {.last_queries = std::numeric_limits<int>::max()});
@@ -136,6 +167,7 @@ class WatchedPolicy final : public tide::AttentionPolicy {
   std::shared_ptr<const tide::AttentionPolicy> policy_;
   std::vector<tide::kernels::KvView>& seen_;
   std::ofstream& prompt_query_;
+  std::ofstream& chunks_;
 };
 
 void write_cache(const std::filesystem::path& folder, const std::vector<tide::kernels::KvView>& views) {
@@ -162,12 +194,13 @@ void run(const std::string& model, const std::filesystem::path& folder) {
       tide::make_policy(plan.at("policy").get<std::string>(), {&config, decoder.model().sha256()});
   std::vector<tide::kernels::KvView> views(static_cast<std::size_t>(config.n_layers));
   std::ofstream prompt_query(folder / "prompt_query.f32", std::ios::binary);
-  const auto policy = std::make_shared<WatchedPolicy>(inner, views, prompt_query);
+  std::ofstream chunks(folder / "chunks.jsonl");
+  const auto policy = std::make_shared<WatchedPolicy>(inner, views, prompt_query, chunks);
   WritingObserver observer(folder, config);
   const auto steps = static_cast<std::int64_t>(ids.size() - prompt_len + 1);
-  const auto sequence =
-      decoder.fork(decoder.prefill(std::span(ids).first(prompt_len), nullptr, {}, policy->prompt_needs()),
-                   policy, steps, plan.value("seed", std::uint64_t{0}), &observer);
+  const auto prompt =
+      decoder.prefill(std::span(ids).first(prompt_len), nullptr, {}, policy->prompt_needs(), policy.get());
+  const auto sequence = decoder.fork(prompt, policy, steps, plan.value("seed", std::uint64_t{0}), &observer);
   tide::Sequence* row = sequence.get();
   for (std::size_t position = prompt_len - 1; position < ids.size(); ++position) {
     decoder.step({&row, 1}, {&ids[position], 1});

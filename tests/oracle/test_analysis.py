@@ -270,6 +270,22 @@ class WrittenFilesTest(Checks, unittest.TestCase):
             oracle = self.mean_share(k, 2, src, dst, lambda g: source[src][dst][g], excluded=(3, 6))
             self.near(row["mapped"], oracle, (k, src, dst))
 
+    def test_reuse_of_sets_from_step_to_step(self):
+        path, other = self.base / "cached.h5", self.base / "cached2.h5"
+        told = {3: [-1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1], 4: [0] * 12}
+        for file, seed in ((path, 6), (other, 7)):
+            write_recording(file, seed, placement="FFS..")
+            with h5py.File(file, "a") as f:
+                for layer, values in told.items():
+                    f[f"layers/{layer:02d}/reused"] = np.array(values, np.int8)
+        analyze([path, other], self.base / "cached")
+        table = {(row["policy"], int(row["layer"])): row for row in rows(self.base / "cached" / "reuse.csv")}
+        self.assertEqual(set(table), {("tidal:budget=10", 3), ("tidal:budget=10", 4)})
+        self.assertEqual([int(table["tidal:budget=10", layer]["steps"]) for layer in (3, 4)], [22, 24])
+        self.near(table["tidal:budget=10", 3]["reuse_rate"], 8 / 11, "reuse")
+        self.near(table["tidal:budget=10", 4]["reuse_rate"], 0, "no reuse")
+        self.assertFalse((self.out / "reuse.csv").exists())  # of recordings without such sets
+
     def test_recorded_sets(self):
         path = self.base / "sparse.h5"
         write_recording(path, 3, placement="FFS..")

@@ -173,28 +173,39 @@ class Policies(unittest.TestCase):
                     self.assertLessEqual(left.max(), of_page[list(pages)].min() + 1e-4 * np.abs(of_page).max())
                 self.check_output(run, event)
 
+    def check_tokenselect(self, threshold, raw):
+        policy = f"tokenselect:budget=42,positions=original,threshold={threshold}" + (",scores=raw" if raw else "")
+        for run in self.runs(policy):
+            theta = run.config["rope_theta"] if raw else None
+            layers = [methods.TokenSelect("42", threshold, theta) for _ in range(run.config["n_layers"])]
+            voted, served = {}, 0
+            for event in run.events:
+                self.check_output(run, event)
+                if event["role"] != "E":
+                    self.assertEqual(event["origin"], -1)
+                    continue
+                view, layer = run.view(event), event["layer"]
+                hit, wanted = layers[layer].choose(view)
+                read = event["read"]
+                self.assertEqual(event["origin"], int(hit))
+                self.assertEqual(len(read["positions"]), 1)
+                key_bytes = view.k.size * 4  # a real selection looks at every key
+                self.assertEqual(event["bytes_read"], 2 * sum(event["rows_read"]) * view.k.shape[2] * 4 + (0 if hit else key_bytes))
+                if hit:
+                    served += 1
+                    self.assertEqual(read["positions"][0], wanted + voted[layer])
+                else:
+                    self.check_set(read["positions"][0], read["scores"][0], wanted)
+                    voted[layer] = read["positions"][0][len(wanted.forced):]
+            self.assertEqual(served > 0, threshold < 1)
+
     def test_tokenselect(self):
         for threshold in (0.2, 1.5):  # 1.5: no query is that similar, the cache never serves
-            for run in self.runs(f"tokenselect:budget=42,positions=original,threshold={threshold}"):
-                layers = [methods.TokenSelect("42", threshold) for _ in range(run.config["n_layers"])]
-                voted, served = {}, 0
-                for event in run.events:
-                    self.check_output(run, event)
-                    if event["role"] != "E":
-                        continue
-                    view, layer = run.view(event), event["layer"]
-                    hit, wanted = layers[layer].choose(view)
-                    read = event["read"]
-                    self.assertEqual(len(read["positions"]), 1)
-                    key_bytes = view.k.size * 4  # a real selection looks at every key
-                    self.assertEqual(event["bytes_read"], 2 * sum(event["rows_read"]) * view.k.shape[2] * 4 + (0 if hit else key_bytes))
-                    if hit:
-                        served += 1
-                        self.assertEqual(read["positions"][0], wanted + voted[layer])
-                    else:
-                        self.check_set(read["positions"][0], read["scores"][0], wanted)
-                        voted[layer] = read["positions"][0][len(wanted.forced):]
-                self.assertEqual(served > 0, threshold < 1)
+            self.check_tokenselect(threshold, raw=False)
+
+    def test_tokenselect_by_products_from_before_the_rotation(self):
+        for threshold in (0.5, 1.5):
+            self.check_tokenselect(threshold, raw=True)
 
     def test_oracle(self):
         for sharing in ("head", "group", "all"):

@@ -95,6 +95,25 @@ TEST_F(MappedTidal, SharedByGroupsMapsKvHeads) {
   }
 }
 
+TEST_F(MappedTidal, AnAnchorThatReadsItsOwnChoiceIsASourceToo) {
+  const HeadMap map = map_of(2, "kv_head");
+  Decoder decoder(tiny_model(DType::f32), {.kv_dtype = DType::f32, .n_threads = 2});
+  KeepingObserver observer;
+  decode(decoder, decoder.prefill(random_ids(60, 1)),
+         policy_of("kascade:budget=9,placement=SE.E.," + save(map)), 2, &observer);
+  std::size_t anchor = 0;
+  for (const SeenLayer& seen : observer.layers) {
+    if (seen.role != Role::sparse) {
+      anchor = static_cast<std::size_t>(seen.layer);
+      continue;
+    }
+    const auto& heads = map.source_head[anchor][static_cast<std::size_t>(seen.layer)];
+    EXPECT_THAT(seen.read->set_of_head,
+                ::testing::ElementsAre(heads[0], heads[0], heads[0], heads[1], heads[1], heads[1]))
+        << "layer " << seen.layer;
+  }
+}
+
 TEST_F(MappedTidal, AnIdentityMapChangesNothing) {
   HeadMap map = map_of(6, "query_head");
   for (auto& source : map.source_head) {

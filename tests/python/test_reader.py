@@ -31,6 +31,8 @@ class ReaderTest(unittest.TestCase):
         record(cls.path, "--policy", policy, "--shadow", "--prefill-rows", "0-1+5")
         record(cls.growing, "--policy", "tidal:budget=20%,select=2+14")
         record(cls.tops, "--maps", "topk:4")
+        cls.cached = pathlib.Path(folder.name) / "cached.h5"
+        record(cls.cached, "--maps", "none", "--policy", "tokenselect:budget=24,threshold=-1")
 
     def setUp(self):
         self.run_ = tidegauge.open(self.path)
@@ -60,6 +62,15 @@ class ReaderTest(unittest.TestCase):
                 expected = self.file[f"layers/07/{dataset}"][step % STEPS]
                 np.testing.assert_array_equal(weights, expected[:, : self.run_.kv_len[step]])
                 np.testing.assert_allclose(weights.sum(-1), 1, atol=2e-3)
+
+    def test_reuse(self):
+        with tidegauge.open(self.cached) as run:
+            self.assertEqual(run.layers[20].reused.tolist(), [0] + [1] * (STEPS - 1))
+            with self.assertRaises(tidegauge.NotRecorded):
+                run.layers[0].reused
+            table = run.layers_table()
+            self.assertEqual(table[table.layer == 20].reused.tolist(), [0] + [1] * (STEPS - 1))
+            self.assertEqual(set(table[table.layer == 0].reused), {-1})
 
     def test_sets(self):
         layer = self.run_.layers[20]
@@ -104,6 +115,23 @@ class ReaderTest(unittest.TestCase):
             self.assertEqual((positions.shape, weights.shape), ((9, 4), (9, 4)))
             self.assertTrue(np.all(np.diff(weights) <= 0))
 
+    def test_what_an_offloaded_run_asked_of_its_disk(self):
+        out = self.path.with_name("offloaded.h5")
+        try:
+            record(out, "--policy", "quest:budget=16", "--maps", "none", "--offload", ".", "--fast-tier", "100%")
+        except subprocess.CalledProcessError as error:
+            if b"direct I/O" in error.stderr:
+                self.skipTest("no direct I/O here")
+            raise
+        with tidegauge.open(out) as run, h5py.File(out) as file:
+            self.assertEqual(set(run.tier), {name.removeprefix("tier_") for name in file["steps"] if "tier_" in name})
+            for name, values in run.tier.items():
+                np.testing.assert_array_equal(values, file[f"steps/tier_{name}"][:])
+            self.assertGreater(run.tier["wanted"].min(), 0)
+            steps = run.steps_table()
+            np.testing.assert_array_equal(steps["tier_missed"], run.tier["missed"])
+        self.assertFalse(self.run_.has_tier)
+
     def test_tables(self):
         steps = self.run_.steps_table()
         self.assertEqual(list(steps.columns), ["step", "kv_len", "latency_ms", "fed_id", "fed", "generated_id"])
@@ -129,6 +157,8 @@ class ReaderTest(unittest.TestCase):
                 run.layers[3].selected(0)
             with self.assertRaisesRegex(tidegauge.NotRecorded, "--prefill-rows"):
                 run.prefill_prob(3)
+            with self.assertRaisesRegex(tidegauge.NotRecorded, "--offload"):
+                run.tier
             with self.assertRaisesRegex(IndexError, "step 5 of .*, which has 5"):
                 run.layers[3].top(5)
 

@@ -1,8 +1,8 @@
 // What the tests in Python and the test that kills a recording run:
 //   record_probe write OUT.h5 [key=value …]     a synthetic recording. Keys: placement, prompt, steps,
 //   max_steps,
-//                                               budget, maps (full, none, topk), k, shadow, deflate, prefill
-//                                               (rows), heads, kv_heads, pause_ms
+//                                               budget, maps (full, none, topk), k, shadow, tier, deflate,
+//                                               prefill (rows), heads, kv_heads, pause_ms
 //   record_probe export FILE OUT FORMAT PATH …  datasets of a recording
 //   record_probe import DUMP.npz OUT.h5         another program's attention
 //   record_probe inspect FILE                   the first problem, or "sound"
@@ -51,6 +51,7 @@ void set(Settings& settings, const std::string& key, const std::string& value) {
       {"kv_heads", [&] { spec.n_kv_heads = static_cast<int>(number); }},
       {"k", [&] { settings.top_k = number; }},
       {"shadow", [&] { spec.shadow = number != 0; }},
+      {"tier", [&] { spec.tier = number != 0; }},
       {"deflate",
        [&] { spec.compression = number != 0 ? tide::Compression::deflate : tide::Compression::none; }},
       {"pause_ms", [&] { settings.pause_ms = number; }},

@@ -13,6 +13,7 @@
 #include "record/h5.h"
 #include "record/inspect.h"
 #include "record/reader.h"
+#include "record/recover.h"
 #include "record_helpers.h"
 #include "synthetic_recording.h"
 
@@ -64,6 +65,41 @@ TEST(Recorder, KeepsEveryMapOfEveryLayerAndStep) {
     ASSERT_EQ(reader.info().committed_steps, 97);
     expect_same_maps(SyntheticRun(spec), reader);
   }
+}
+
+TEST(Recorder, TellsWhichStepsReusedTheirSets) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.steps = 97;
+  spec.cache_from = 70;  // in the second block: the dataset is made late
+  write_synthetic(spec);
+  const SyntheticRun run(spec);
+  const auto expect_the_same = [&](const RecordingReader& reader) {
+    for (const int layer : {0, 1, 2}) EXPECT_FALSE(reader.reused(layer)) << "layer " << layer;
+    const auto reused = reader.reused(3);
+    ASSERT_TRUE(reused);
+    ASSERT_EQ(std::ssize(*reused), 97);
+    for (std::int64_t step = 0; step < 97; ++step)
+      EXPECT_EQ((*reused)[static_cast<std::size_t>(step)], static_cast<int>(run.set_origin(3, step)));
+    EXPECT_DOUBLE_EQ(reuse_rate(*reused), 18.0 / 27);
+  };
+  expect_the_same(RecordingReader(spec.path));
+  const Inspection inspection = inspect_recording(spec.path);
+  EXPECT_TRUE(inspection.sound()) << inspection.verdict();
+  ASSERT_EQ(inspection.reuse_rate.size(), 1u);
+  EXPECT_EQ(inspection.reuse_rate[0], std::pair(3, 18.0 / 27));
+  recover_recording(spec.path, folder / "copy.h5");
+  expect_the_same(RecordingReader(folder / "copy.h5"));
+}
+
+TEST(Recorder, OfAMethodWithoutACacheTellsNothingOfReuse) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  write_synthetic(spec);
+  for (const int layer : {0, 2, 3}) EXPECT_FALSE(RecordingReader(spec.path).reused(layer));
+  EXPECT_TRUE(inspect_recording(spec.path).reuse_rate.empty());
 }
 
 /// New memory is filled with rubbish while this lives, so that what is left unwritten shows.

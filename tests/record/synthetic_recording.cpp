@@ -48,6 +48,12 @@ Role SyntheticRun::role(int layer) const {
   return static_cast<Role>(kLetters.find(spec_.placement[static_cast<std::size_t>(layer)]));
 }
 
+SetOrigin SyntheticRun::set_origin(int layer, std::int64_t step) const {
+  if (role(layer) != Role::sparse || spec_.cache_from < 0 || step < spec_.cache_from)
+    return SetOrigin::untold;
+  return step % 3 == 0 ? SetOrigin::anew : SetOrigin::reused;
+}
+
 RecorderOptions SyntheticRun::options() const {
   RecorderOptions options;
   options.path = spec_.path;
@@ -56,6 +62,7 @@ RecorderOptions SyntheticRun::options() const {
   options.layers = spec_.layers;
   options.prefill_rows = spec_.prefill_rows;
   options.shadow = spec_.shadow;
+  options.tier = spec_.tier;
   options.compression = spec_.compression;
   options.max_bytes = spec_.max_bytes;
   options.queue_steps = spec_.queue_steps;
@@ -152,6 +159,17 @@ std::vector<float> SyntheticRun::prefill_prob(int layer, std::int64_t row) const
   return prob;
 }
 
+TierCounts SyntheticRun::tier(std::int64_t step) const {
+  const std::int64_t n = step + 1;
+  return {.bytes = 512 * n * n,
+          .wanted = 6 * n,
+          .held = n,
+          .predicted = 2 * n,
+          .missed = 3 * n,
+          .fetched = 4 * n,
+          .stall_ms = 0.25 * static_cast<double>(n)};
+}
+
 void SyntheticRun::feed_prefill(Recorder& recorder) const {
   const auto& rows = spec_.prefill_rows;
   const std::size_t half = (rows.size() + 1) / 2;  // two chunks, as a decoder would
@@ -198,12 +216,14 @@ void SyntheticRun::feed_step(Recorder& recorder, std::int64_t step) const {
     event.shadow_stride = count;
     event.rows_read = rows;
     event.bytes_read = 4 * spec_.head_dim * rows[0] * spec_.n_kv_heads;
+    event.set_origin = set_origin(layer, step);
     recorder.on_layer(event);
   }
   const std::vector<float> scores = logits(step);
+  const TierCounts counts = tier(step);
   recorder.on_step({step, count,
                     step == 0 ? static_cast<std::int32_t>(spec_.prompt_len) : generated_id(step - 1), scores,
-                    1.5f + static_cast<float>(step)});
+                    1.5f + static_cast<float>(step), spec_.tier ? &counts : nullptr});
   recorder.on_token(generated_id(step), fmt::format(" g{}", step));
 }
 

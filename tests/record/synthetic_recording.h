@@ -18,9 +18,11 @@ struct SyntheticSpec {
   std::int64_t prompt_len = 20, steps = 10;
   std::int64_t max_steps = 0;  ///< 0: steps
   int budget = 8, n_sinks = 2;
+  std::int64_t cache_from = -1;  ///< from this step on sparse layers tell of a cache: every third step anew
   MapsMode maps = MapsMode::full;
   int top_k = 0;
   bool shadow = false;
+  bool tier = false;
   Compression compression = Compression::none;
   std::vector<bool> layers;
   std::vector<std::int64_t> prefill_rows;
@@ -47,12 +49,16 @@ class SyntheticRun {
   /// The sets that a select layer chooses or a sparse one reads, one a head: sinks, then the largest
   /// weights of the select layer; scores are those weights.
   PositionSets sets(int layer, std::int64_t step) const;
+  SetOrigin set_origin(int layer, std::int64_t step) const;
   /// Weights of the read positions in the order of the sets, [n_heads, width].
   std::vector<float> sparse_prob(int layer, std::int64_t step) const;
   std::vector<float> logits(std::int64_t step) const;
   std::int32_t generated_id(std::int64_t step) const { return static_cast<std::int32_t>(100 + step); }
   /// Attention of one prompt row, [n_heads, prompt_len], 0 beyond the row.
   std::vector<float> prefill_prob(int layer, std::int64_t row) const;
+
+  /// What the slower tier was asked by the end of a step.
+  TierCounts tier(std::int64_t step) const;
 
   void feed_prefill(Recorder& recorder) const;
   /// Every layer, the step and its token.

@@ -75,6 +75,7 @@ void KeepingObserver::on_layer(const LayerEvent& event) {
   seen.query = keep(event.query, head_dim);
   seen.rows_read.assign(event.rows_read.begin(), event.rows_read.end());
   seen.bytes_read = event.bytes_read;
+  seen.set_origin = event.set_origin;
   layers.push_back(std::move(seen));
 }
 

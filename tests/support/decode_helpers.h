@@ -45,6 +45,7 @@ struct SeenLayer {
   std::vector<float> output, shadow_output, query;  ///< [n_heads, head_dim]
   std::vector<std::int32_t> rows_read;              ///< [n_kv_heads]
   std::int64_t bytes_read = 0;
+  SetOrigin set_origin = SetOrigin::untold;
 
   /// Positions that a query head read, in the order of its set (everything: first,
   /// first + 1, …).

@@ -70,6 +70,52 @@ TEST_F(Sweep, EveryPolicyGetsARowOfEverySample) {
   }
 }
 
+TEST_F(Sweep, TheHitsOfASelectionCacheAreWrittenOfWhoHasOne) {
+  const auto path = fresh_path("sweep_reuse.csv");
+  {
+    ResultsFile results(path);
+    run_sweep(decoder,
+              tiny_plan(*model, {"full", "quest:budget=32", "tokenselect:budget=32,threshold=-1"}, 1, 64),
+              results, {});
+  }
+  for (const auto& [key, row] : untimed_rows(path)) {
+    const std::string rate = field(row, "reuse_rate");
+    if (key.find("tokenselect") == std::string::npos) {
+      EXPECT_EQ(rate, "") << key;
+    } else {
+      // The first step's vote serves all the rest.
+      const double steps = parse_number(field(row, "tokens"), key);
+      EXPECT_NEAR(parse_number(rate, key), (steps - 1) / steps, 1e-4);
+    }
+  }
+}
+
+TEST_F(Sweep, APolicyThatReadsThePromptSparselyHasAPromptOfItsOwn) {
+  const std::string sparse = "tokenselect:budget=64,prefill=sparse,chunk=64";
+  const auto alone = fresh_path("sweep_dense.csv"), mixed = fresh_path("sweep_prefill.csv");
+  for (const auto& path : {alone, mixed}) {
+    std::vector<std::string> specs = {"full", "tokenselect:budget=64"};
+    if (path == mixed) specs.insert(specs.begin() + 1, sparse);
+    ResultsFile results(path);
+    run_sweep(decoder, tiny_plan(*model, specs, 1, 3), results, {});
+  }
+  auto expected = untimed_rows(alone), rows = untimed_rows(mixed);
+  const SweepPlan plan = tiny_plan(*model, {sparse}, 1, 1);
+  const Sample sample = plan.tasks.front()->sample(plan.samples.front().spec);
+  const auto prompt = decoder.prefill(sample.prompt_ids, nullptr, {}, {}, plan.policies[0].get());
+  auto ids = decode(decoder, prompt, plan.policies[0], 32, nullptr, {}, sample.random_seed()).ids;
+  const auto end = std::find(ids.begin(), ids.end(), model->tokenizer().eos_id());
+  if (end != ids.end()) ids.erase(end + 1, ids.end());
+  const auto& row = rows.at("needle/0.2/0/" + plan.policies[0]->canonical());
+  EXPECT_EQ(field(row, "status"), "ok");
+  EXPECT_EQ(field(row, "output"),
+            parse_csv_line(csv_line({to_valid_utf8(model->tokenizer().decode(ids))})).front());
+  EXPECT_NE(field(row, "kl"),
+            field(expected.at("needle/0.2/0/" + policy_of("tokenselect:budget=64")->canonical()), "kl"));
+  std::erase_if(rows, [](const auto& one) { return one.first.find("prefill=sparse") != std::string::npos; });
+  EXPECT_EQ(rows, expected);  // the others' prompt is the dense one still
+}
+
 TEST_F(Sweep, ARowDoesNotKnowItsBatch) {
   const auto together = fresh_path("sweep_together.csv"), alone = fresh_path("sweep_alone.csv");
   run(together, 64);

@@ -36,7 +36,7 @@ TEST_F(Results, ColumnsAreTheContracts) {
   EXPECT_EQ(csv_line(result_columns()),
             "task,length,depth,sample,seed,policy,placement,sharing,map,budget,first_token,correct,score,"
             "answer_logprob,kl,agree,tokens,rows_read,bytes_read,prefill_ms,decode_ms_per_token,batch,status,"
-            "output,prompt_tokens,scored_tokens,block_nll");
+            "output,prompt_tokens,scored_tokens,block_nll,reuse_rate");
   EXPECT_EQ(parse_csv_line(format_row(row_of(0))).size(), result_columns().size());
 }
 
@@ -80,6 +80,28 @@ TEST_F(Results, RefusesAnotherFile) {
   std::filesystem::remove(path);
   append_bytes(csv_line(result_columns()) + "\nneedle,1024\n");
   EXPECT_THAT([&] { ResultsFile file(path); }, ThrowsMessage<InputError>(HasSubstr("line 2")));
+}
+
+TEST_F(Results, AFileThatAnEarlierVersionBeganKeepsItsColumns) {
+  const std::size_t n = result_columns().size() - 1;
+  const std::vector<std::string> columns(result_columns().begin(), result_columns().end() - 1);
+  append_bytes(csv_line(columns) + "\n" + format_row(row_of(0), n) + "\n");
+  const std::string before = read_text(path);
+  SweepRow row = row_of(1);
+  row.reuse_rate = 0.5;
+  {
+    ResultsFile file(path);
+    EXPECT_TRUE(file.has(row_of(0).key));
+    file.append(row);
+  }
+  EXPECT_EQ(read_text(path), before + format_row(row, n) + "\n");
+  EXPECT_EQ(format_row(row), format_row(row, n) + ",0.5");
+  EXPECT_EQ(ResultsFile(path).size(), 2u);
+}
+
+TEST_F(Results, RefusesFewerColumnsThanThereEverWere) {
+  append_bytes(csv_line({result_columns().begin(), result_columns().end() - 2}) + "\n");
+  EXPECT_THAT([&] { ResultsFile file(path); }, ThrowsMessage<InputError>(HasSubstr("line 1")));
 }
 
 TEST_F(Results, TwoRunsDoNotWriteOneFile) {

@@ -58,7 +58,7 @@ class RowWork : public ::testing::Test {
     auto work = std::make_shared<SampleWork>();
     work->task = &task;
     work->sample = told(reference);
-    work->prompt = prompt;
+    work->prompts = Prompts(decoder, {ids.data(), ids.size() - kTail}, {&policy, 1});
     work->tail.assign(ids.end() - kTail, ids.end());
     work->reference = FidelityReference(1);
     work->new_tokens = kNewTokens;
