@@ -35,7 +35,12 @@ ResultRow result_row(const std::vector<std::string>& fields) {
 
 std::vector<ResultRow> read_result_rows(const std::filesystem::path& path) {
   const auto lines = split(read_text(path), '\n');
-  if (lines.front() != csv_line(result_columns()))
+  // Columns are only ever added at the end: a file of an earlier version has fewer.
+  const auto header = parse_csv_line(lines.front());
+  const auto& columns = result_columns();
+  const bool known =
+      header.size() <= columns.size() && std::equal(header.begin(), header.end(), columns.begin());
+  if (!known || std::find(header.begin(), header.end(), "status") == header.end())
     fail_input("{}, line 1: has other columns than this version writes", path.string());
   std::vector<ResultRow> rows;
   for (std::size_t i = 1; i + 1 < lines.size(); ++i) rows.push_back(result_row(parse_csv_line(lines[i])));
