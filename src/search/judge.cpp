@@ -54,7 +54,8 @@ std::size_t choose(std::span<const Judged> judged, double full_accuracy, double 
 
 std::vector<Candidate> rule_of_thumb_and_random(const CandidateSpace& space, const Candidate& chosen,
                                                 int n_random, std::uint64_t seed) {
-  std::vector<Candidate> rivals = {{{2, space.n_layers / 2}}};
+  const int middle = space.n_layers / 2;
+  std::vector<Candidate> rivals = {middle > 2 ? Candidate{{2, middle}} : Candidate{{2}}};
   std::set<Candidate> taken = {chosen, rivals.front()};
   const auto n_select = static_cast<int>(chosen.select.size());
   std::mt19937_64 random(seed);

@@ -40,6 +40,7 @@ std::vector<Standing> beam_search(const SearchOptions& options, const Measure& m
 std::vector<SearchLevel> search_placements(const SearchOptions& options, const Measure& measure) {
   std::vector<SearchLevel> levels;
   for (int n_select = 1; n_select <= options.space.max_select; ++n_select) {
+    if (options.space.count(n_select) == 0) break;  // a model has so many layers
     SearchLevel level;
     level.n_select = n_select;
     level.exhaustive = n_select == 1 || options.space.count(n_select) <= options.exhaustive;
