@@ -104,7 +104,10 @@ std::vector<SearchLevel> search(PlanWork& work) {
   SweepPlan plan = samples_of(work, work.options.samples, work.options.model.seed, {"full"});
   Evaluator evaluator(
       *work.session.decoder, std::move(plan), work.options.out / "search.csv",
-      [&](const Candidate& candidate) { return work.spec(candidate, true); }, hooks_for(progress));
+      [&](const Candidate& candidate) {
+        return bind_policy(work.spec(candidate, true), *work.session.model);
+      },
+      hooks_for(progress));
   auto levels =
       search_placements(search_options(work, evaluator.n_samples()),
                         [&](std::span<const Candidate> candidates, std::int64_t begin, std::int64_t end) {

@@ -1,18 +1,17 @@
 #include "search/evaluator.h"
 
 #include "base/error.h"
-#include "policy/registry.h"
 #include "sweep/csv.h"
 
 namespace tide {
 
-Evaluator::Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path results, SpecOf spec_of,
+Evaluator::Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path results, PolicyOf policy_of,
                      SweepHooks hooks)
     : decoder_(decoder),
       plan_(std::move(plan)),
       samples_(plan_.samples),
       path_(std::move(results)),
-      spec_of_(std::move(spec_of)),
+      policy_of_(std::move(policy_of)),
       hooks_(std::move(hooks)) {
   plan_.forced_only = true;
   // What is written is what counts, so that a search that was interrupted ends as it would have.
@@ -29,10 +28,8 @@ void Evaluator::remember(const ResultRow& row) {
 std::vector<Standing> Evaluator::measure(std::span<const Candidate> candidates, std::int64_t begin,
                                          std::int64_t end) {
   TIDE_ASSERT(begin < end && end <= n_samples());
-  const PolicyContext context{&decoder_.model().config(), decoder_.model().sha256()};
   plan_.policies.clear();
-  for (const Candidate& candidate : candidates)
-    plan_.policies.push_back(make_policy(spec_of_(candidate), context));
+  for (const Candidate& candidate : candidates) plan_.policies.push_back(policy_of_(candidate));
   plan_.samples.assign(samples_.begin() + begin, samples_.begin() + end);
   ResultsFile results(path_);
   if (!run_sweep(decoder_, plan_, results, hooks_).complete()) stopped_ = true;

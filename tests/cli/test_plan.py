@@ -15,8 +15,9 @@ class Plan(CommandCase):
         cls.text.write_text(" ".join(sentences))
 
     def plan(self, out, *arguments):
-        return tidegauge("plan", "--model", self.model, "--raw", "--text", self.text, "--out", self.folder / out, "--length", 420,
-                         "--depths", "0.2,0.8", "--budget", 32, "--samples", 4, "--validate", 6, "--first", 1, "--random", 1, *arguments)
+        usual = {"--length": 420, "--depths": "0.2,0.8", "--budget": 32, "--samples": 4, "--validate": 6, "--first": 1, "--random": 1}
+        others = [part for option, value in usual.items() if option not in arguments for part in (option, value)]
+        return tidegauge("plan", "--model", self.model, "--raw", "--text", self.text, "--out", self.folder / out, *others, *arguments)
 
     def test_what_it_writes_is_what_other_commands_take(self):
         process = self.plan("whole", "--json")

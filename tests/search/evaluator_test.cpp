@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "sweep/fidelity.h"
 #include "tests/support/expect_error.h"
 #include "tests/sweep/sweep_helpers.h"
 
@@ -19,7 +20,7 @@ class EvaluatorRun : public ::testing::Test {
   Evaluator evaluator(const std::filesystem::path& path, SweepHooks hooks = {}) {
     return {decoder, tiny_plan(*model, {"full"}, 2, 8), path,
             [](const Candidate& candidate) {
-              return "tidal:budget=32,sinks=4,recent=8,full=0,select=" + candidate.text();
+              return policy_of("tidal:budget=32,sinks=4,recent=8,full=0,select=" + candidate.text());
             },
             std::move(hooks)};
   }
