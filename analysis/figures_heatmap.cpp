@@ -44,6 +44,11 @@ DrawnCells drawn_cells(const Heatmap& map) {
   return cells;
 }
 
+/// Height of a row with its name, and how many rows all have theirs.
+constexpr double kNamePixels = 12;
+constexpr std::int64_t kMostNamedRows = 150;
+bool all_named(const Heatmap& map) { return !map.row_labels.empty() && map.n_rows <= kMostNamedRows; }
+
 double widest(const std::vector<std::string>& labels) {
   double width = 0;
   for (const auto& label : labels) width = std::max(width, text_width(label, kSmallPoints));
@@ -64,6 +69,8 @@ Canvas canvas_of(const Heatmap& map, bool slanted) {
   } else {
     width = aspect >= 1 ? 600 : 360;
     height = aspect >= 1 ? std::clamp(rows * 9, 150.0, 380.0) : 460;
+    // Every named row has its name.
+    if (all_named(map)) height = std::max(height, rows * kNamePixels);
   }
   canvas.left = 38 + std::max(24.0, widest(map.row_labels) + 8);
   canvas.top = (map.subtitle.empty() ? 38 : 54) + (map.marks.empty() ? 0 : 10);
@@ -245,7 +252,7 @@ void write_heatmap(const std::filesystem::path& stem, const Heatmap& map, Figure
                  canvas.plot_width(), slanted ? 16 : column_pixels_needed);
   if (slanted) body += "set xtics rotate by -35 left\n";
   body += cell_ticks("y", {map.n_rows, cells.row_bin, map.first_row, 1, map.row_labels}, canvas.plot_height(),
-                     15);
+                     all_named(map) ? kNamePixels : 15);
   const double bar_left = canvas.right + 18, bar_width = 13;
   body +=
       fmt::format("set colorbox user origin screen {:.6f},{:.6f} size screen {:.6f},{:.6f} front noborder\n",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <tuple>
 
@@ -24,13 +25,29 @@ Estimate estimate(const std::vector<double>& values) {
 
 std::string number(double value) { return std::isnan(value) ? "" : fmt::format("{:.6g}", value); }
 
+const Configuration* configuration_of(const LayerErrors& errors, const SweepSummary& summary) {
+  for (const Configuration& c : summary.configurations) {
+    if (c.policy == errors.policy) return &c;
+  }
+  return nullptr;
+}
+
 /// The name of a configuration in its summary; its spec when it is not there.
 std::string name_of(const LayerErrors& errors, const SweepSummary& summary) {
-  for (const Configuration& c : summary.configurations) {
-    if (c.policy != errors.policy) continue;
-    return c.budget.empty() ? c.method : fmt::format("{}, budget {}", c.method, c.budget);
-  }
-  return errors.policy;
+  const Configuration* c = configuration_of(errors, summary);
+  if (c == nullptr) return errors.policy;
+  return c->budget.empty() ? c->method : fmt::format("{}, budget {}", c->method, c->budget);
+}
+
+/// By method, then by the size of the budget.
+void sort_rows(std::vector<const LayerErrors*>& cell, const SweepSummary& summary) {
+  const auto rank = [&](const LayerErrors* errors) {
+    const Configuration* c = configuration_of(*errors, summary);
+    if (c == nullptr) return std::tuple(errors->policy, 0.0);
+    return std::tuple(c->method, std::strtod(c->budget.c_str(), nullptr));
+  };
+  std::stable_sort(cell.begin(), cell.end(),
+                   [&](const LayerErrors* a, const LayerErrors* b) { return rank(a) < rank(b); });
 }
 
 Heatmap heatmap_of(const std::vector<const LayerErrors*>& cell, const SweepSummary& summary) {
@@ -100,7 +117,8 @@ void write_output_errors(const std::filesystem::path& folder, const std::vector<
     }
   }
   write_text_atomically(folder / "output_error_by_layer.csv", text);
-  for (const auto& [key, cell] : cells) {
+  for (auto& [key, cell] : cells) {
+    sort_rows(cell, summary);
     const std::string suffix = cells.size() > 1 ? cell_suffix(key.first, key.second) : "";
     write_heatmap(folder / ("output_error" + suffix), heatmap_of(cell, summary));
   }

@@ -10,6 +10,7 @@ void add_record(CLI::App& root);
 void add_analyze(CLI::App& root);
 void add_sweep(CLI::App& root);
 void add_calibrate(CLI::App& root);
+void add_plan(CLI::App& root);
 void add_generate(CLI::App& root);
 void add_bench(CLI::App& root);
 void add_import(CLI::App& root);

@@ -33,6 +33,7 @@ void add_commands(CLI::App& root) {
   add_analyze(root);
   add_sweep(root);
   add_calibrate(root);
+  add_plan(root);
   add_generate(root);
   add_bench(root);
   add_import(root);

@@ -22,6 +22,7 @@ Sample sample_of(const SweepPlan& plan, const SweepPlan::SampleRef& ref) {
 }
 
 std::int64_t new_tokens_of(const SweepPlan& plan, const Sample& sample) {
+  if (plan.forced_only) return 0;
   const bool limited = plan.config.new_tokens > 0 && sample.max_new_tokens > 0;
   return limited ? plan.config.new_tokens : sample.max_new_tokens;
 }

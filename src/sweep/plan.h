@@ -24,6 +24,7 @@ struct SweepPlan {
     SampleSpec spec;
   };
   std::vector<SampleRef> samples;  ///< in the order of work
+  bool forced_only = false;        ///< no answer is decoded freely: teacher-forced measures alone
 
   std::int64_t n_rows() const { return static_cast<std::int64_t>(samples.size() * policies.size()); }
 };

@@ -10,7 +10,7 @@ import tiny_gguf
 
 BINARY = os.environ["TIDEGAUGE_BINARY"]
 COMMANDS = ("record", "analyze", "sweep", "calibrate", "generate", "bench", "import", "export", "inspect", "report",
-            "task")
+            "task", "plan")
 
 
 def tidegauge(*arguments, **options):

@@ -1,0 +1,117 @@
+// plan: a placement of selection layers for a task and a budget, found on some samples, validated on others.
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "cli/config_file.h"
+#include "cli/plan_stages.h"
+
+namespace tide::cli {
+
+namespace {
+
+/// The user's head map, which must be sound; with `auto` none yet.
+std::string given_map(const PlanOptions& options) {
+  if (options.map == "auto" || options.map == "none") return "";
+  if (!options.map.starts_with('@')) fail_input("--map {}: expected auto, none or @FILE", options.map);
+  return options.map.substr(1);
+}
+
+void tell(const PlanOptions& options, const nlohmann::json& result) {
+  if (options.json) {
+    print_json(result);
+    return;
+  }
+  fmt::print("{:<28} {:>9} {:>15} {:>10}  policy\n", "validation", "accuracy", "95 % interval", "rows read");
+  for (const auto& rival : result["validation"]) {
+    fmt::print("{:<28} {:>9.2f} {:>7.2f} - {:.2f} {:>11.1f}  {}\n", rival["what"].get<std::string>(),
+               rival["accuracy"].get<double>(), rival["low"].get<double>(), rival["high"].get<double>(),
+               rival["rows_read"].get<double>(), rival["policy"].get<std::string>());
+  }
+  fmt::print("placement: {}\n", (options.out / "placement.toml").string());
+}
+
+void run(const PlanOptions& options, const CLI::App& command) {
+  PlanWork work{options, open_session(options.model), given_map(options), {}};
+  // What cannot be decoded is told before a folder is made.
+  bind_policy(work.spec({{options.first}}, true), *work.session.model);
+  const SweepPlan samples = samples_of(work, options.validate, options.model.seed + 1, {"full"});
+  const Task& task = *samples.tasks.front();
+  if (!task.score(task.sample(samples.samples.front().spec), "").correct)
+    fail_input("--task {}: its answers are neither right nor wrong, which a floor of accuracy needs",
+               options.task);
+  prepare_output_folder(options.out, resolved_config(command), options.force);
+  write_text_atomically(
+      options.out / "machine.json",
+      machine_facts(work.session.decoder->n_threads(), work.session.decoder->cpus()).dump(2) + "\n");
+  nlohmann::json result;
+  if (run_plan_stages(work, result)) {
+    tell(options, result);
+    return;
+  }
+  fmt::print(stderr, "tidegauge: interrupted; the same command continues in {}\n", options.out.string());
+}
+
+}  // namespace
+
+void add_plan(CLI::App& root) {
+  auto options = std::make_shared<PlanOptions>();
+  CLI::App* command = root.add_subcommand(
+      "plan", "Find a placement of selection layers for a task and a budget, and validate it");
+  command->add_option("--task", options->task, "Task, see `tidegauge task`")->capture_default_str();
+  command->add_option("--length", options->length, "Prompt length (tokens)")->capture_default_str();
+  command->add_option("--depths", options->depths, "Depths as shares of the text, comma-separated")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--text", options->text,
+                      "Text file that passages are taken from (default: the King James Bible)");
+  command
+      ->add_option("--method", options->method,
+                   "Policy spec of a method that reuses chosen sets, without budget, placement and map")
+      ->capture_default_str();
+  command->add_option("--budget", options->budget, "Positions a set holds, or a share: 64, 5%")
+      ->capture_default_str();
+  command->add_option("--map", options->map, "Head map: auto (made of plain text), none, @FILE")
+      ->capture_default_str();
+  command->add_option("--select-layers", options->max_select, "Selection layers at most")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--first", options->first, "The first selection layer; those before it read everything")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  command->add_flag("--any-first", options->any_first,
+                    "The first selection layer may stand anywhere behind --first");
+  command->add_option("--floor", options->floor, "Share of full attention's accuracy that is wanted")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--samples", options->samples, "Samples that the search uses")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  command->add_option("--validate", options->validate, "Samples that the chosen placement is validated on")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  command->add_option("--random", options->n_random, "Random placements beside it in the validation")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--exhaustive", options->exhaustive,
+          "All placements of a number of selection layers are looked at when they are no more than this")
+      ->capture_default_str();
+  command->add_option("--beam", options->beam, "Else: placements that are extended and altered")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Rows decoded together")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16))
+      ->capture_default_str();
+  command->add_option("--out", options->out, "Folder of the plan; an interrupted one continues")->required();
+  command->add_flag("--force", options->force, "Start anew in a folder that holds something else");
+  command->add_flag("--json", options->json, "Result as JSON on stdout");
+  add_model_options(*command, options->model);
+  command->callback([options, command] { run(*options, *command); });
+}
+
+}  // namespace tide::cli

@@ -1,0 +1,74 @@
+#include "search/judge.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+
+#include "base/error.h"
+#include "sweep/result_rows.h"
+
+namespace tide {
+
+std::vector<Judged> judge(Decoder& decoder, const SweepPlan& plan, const std::filesystem::path& results,
+                          const SweepHooks& hooks) {
+  {
+    ResultsFile file(results);
+    if (!run_sweep(decoder, plan, file, hooks).complete()) return {};
+  }
+  std::map<std::string, Judged> of_policy;
+  for (const ResultRow& row : read_result_rows(results)) {
+    if (row.status != "ok") fail_work("{}: policy {}: {}", results.string(), row.key.policy, row.status);
+    if (!row.correct) fail_input("task {}: has no right and wrong answers to judge by", row.key.task);
+    Judged& judged = of_policy[row.key.policy];
+    ++judged.n;
+    judged.n_correct += *row.correct ? 1 : 0;
+    judged.answer_logprob += row.answer_logprob;
+    judged.rows_read += row.rows_read;
+  }
+  std::vector<Judged> all;
+  for (const auto& policy : plan.policies) {
+    Judged judged = of_policy[policy->canonical()];
+    judged.policy = policy->canonical();
+    judged.answer_logprob /= static_cast<double>(judged.n);
+    judged.rows_read /= static_cast<double>(judged.n);
+    all.push_back(judged);
+  }
+  return all;
+}
+
+std::size_t choose(std::span<const Judged> judged, double full_accuracy, double floor) {
+  TIDE_ASSERT(!judged.empty());
+  const auto reaches = [&](const Judged& one) { return one.accuracy() >= floor * full_accuracy; };
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < judged.size(); ++i) {
+    const Judged &a = judged[i], &b = judged[best];
+    const auto rank = [&](const Judged& one) {
+      return reaches(one) ? std::tuple(0, one.rows_read, -one.answer_logprob)
+                          : std::tuple(1, -one.accuracy(), -one.answer_logprob);
+    };
+    if (rank(a) < rank(b)) best = i;
+  }
+  return best;
+}
+
+std::vector<Candidate> rule_of_thumb_and_random(const CandidateSpace& space, const Candidate& chosen,
+                                                int n_random, std::uint64_t seed) {
+  const int middle = space.n_layers / 2;
+  std::vector<Candidate> rivals = {middle > 2 ? Candidate{{2, middle}} : Candidate{{2}}};
+  std::set<Candidate> taken = {chosen, rivals.front()};
+  const auto n_select = static_cast<int>(chosen.select.size());
+  std::mt19937_64 random(seed);
+  // Placements are drawn layer by layer: their number can be astronomical.
+  for (int tries = 0; std::ssize(rivals) <= n_random && tries < 1000; ++tries) {
+    std::set<int> layers;
+    if (space.fixed_first) layers.insert(space.first);
+    const auto room = static_cast<std::uint64_t>(space.n_layers - space.first);
+    while (std::ssize(layers) < n_select) layers.insert(space.first + static_cast<int>(random() % room));
+    Candidate drawn{{layers.begin(), layers.end()}};
+    if (taken.insert(drawn).second) rivals.push_back(std::move(drawn));
+  }
+  return rivals;
+}
+
+}  // namespace tide
