@@ -111,7 +111,9 @@ nlohmann::json json_numbers(const std::vector<float>& values, int digits) {
 }
 
 void write_page(const std::filesystem::path& out_html, const nlohmann::json& data, PlotlyPlace plotly) {
-  const bool sweep = data.at("kind") == "sweep";
+  const char* script = data.at("kind") == "sweep"  ? kSweepScript
+                       : data.at("kind") == "plan" ? kPlanScript
+                                                   : kRecordingScript;
   write_text_atomically(
       out_html, fill(kPageTemplate,
                      {{"TITLE", escape_html(data.at("title").get<std::string>())},
@@ -119,7 +121,7 @@ void write_page(const std::filesystem::path& out_html, const nlohmann::json& dat
                       {"DATA", std::string(kDataBegin) + script_safe_json(data) + std::string(kScriptEnd)},
                       {"PLOTLY", plotly_element(out_html, plotly)},
                       {"COMMON", kCommonScript},
-                      {"SCRIPT", sweep ? kSweepScript : kRecordingScript}}));
+                      {"SCRIPT", script}}));
 }
 
 nlohmann::json read_page_data(const std::filesystem::path& html) {

@@ -17,6 +17,7 @@ extern const char* const kPageStyle;
 extern const char* const kCommonScript;
 extern const char* const kRecordingScript;
 extern const char* const kSweepScript;
+extern const char* const kPlanScript;
 
 /// RFC 4648.
 std::string base64(std::string_view bytes);
@@ -25,7 +26,7 @@ std::string base64(std::string_view bytes);
 nlohmann::json json_number(double value, int digits = 4);
 nlohmann::json json_numbers(const std::vector<float>& values, int digits = 4);
 
-/// Writes a page; `data` has "kind" ("recording" or "sweep") and "title". Throws WorkError.
+/// Writes a page; `data` has "kind" ("recording", "sweep" or "plan") and "title". Throws WorkError.
 void write_page(const std::filesystem::path& out_html, const nlohmann::json& data, PlotlyPlace plotly);
 
 /// The data inside a page of ours. Throws InputError.

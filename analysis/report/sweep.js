@@ -93,8 +93,8 @@ function methodsPart() {
     const traces = methods.map((method, i) => {
       const line = list.filter((c) => c.method === method).sort((a, b) => a.rows_read.mean - b.rows_read.mean), y = line.map((c) => quality.of(c).mean * quality.factor);
       return {
-        type: "scatter", mode: "lines+markers", name: method, x: line.map((c) => c.rows_read.mean), y, line: {color: hues[i % hues.length], dash: /^(oracle|random)/.test(method) ? "dash" : "solid", width: 2},
-        marker: {size: 8, symbol: ["circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star", "x"][i % 8]},
+        type: "scatter", mode: "lines+markers", name: method, x: line.map((c) => c.rows_read.mean), y, line: {color: hues[i % hues.length], dash: /^(oracle|random)/.test(method) ? "dash" : i < 8 ? "solid" : "dashdot", width: 2},
+        marker: {size: 8, symbol: ["circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star", "x"][(i + 3 * Math.floor(i / 8)) % 8] + (i < 8 ? "" : "-open")},
         error_y: state.intervals ? {type: "data", symmetric: false, thickness: 1, width: 0, color: hues[i % hues.length] + "77", array: line.map((c, k) => bound(c, "high") - y[k]), arrayminus: line.map((c, k) => y[k] - bound(c, "low"))} : undefined,
         text: line.map((c) => `<b>${c.method}, budget ${c.budget}</b><br>${quality.label}: ${number(quality.of(c).mean * quality.factor)}, n = ${quality.of(c).n}<br>rows read ${number(c.rows_read.mean)}`), hovertemplate: "%{text}<extra></extra>",
       };

@@ -31,7 +31,8 @@ void tell(const PlanOptions& options, const nlohmann::json& result) {
                rival["accuracy"].get<double>(), rival["low"].get<double>(), rival["high"].get<double>(),
                rival["rows_read"].get<double>(), rival["policy"].get<std::string>());
   }
-  fmt::print("placement: {}\n", (options.out / "placement.toml").string());
+  fmt::print("placement: {}\nreport: {}\n", (options.out / "placement.toml").string(),
+             (options.out / "report.html").string());
 }
 
 void run(const PlanOptions& options, const CLI::App& command) {

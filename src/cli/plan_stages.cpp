@@ -1,5 +1,6 @@
 #include "cli/plan_stages.h"
 
+#include "analysis/plan_page.h"
 #include "analysis/statistics.h"
 #include "analysis/sweep_summary.h"
 #include "base/error.h"
@@ -238,11 +239,17 @@ bool run_plan_stages(PlanWork& work, nlohmann::json& result) {
     result["validation"].push_back(json_of(judged[i], rivals[i].what));
   result["seconds"] = work.seconds;
   result["map"] = work.map;
+  result["chosen"] = levels[choice->level].standings.front().candidate.select;
+  result["n_layers"] = work.session.model->config().n_layers;
+  result["task"] = options.task;
+  result["length"] = options.length;
+  result["budget"] = options.budget;
   const auto policy = bind_policy(rivals[1].spec, *work.session.model);
   write_text_atomically(options.out / "placement.toml",
                         placement_file(work, *policy, result["validation"][1], result["validation"][0]));
   write_text_atomically(options.out / "plan.json", result.dump(1) + "\n");
   analysis::summarise_sweep(options.out / "validation");
+  analysis::write_plan_page(options.out);
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "analysis/plan_page.h"
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -40,10 +41,12 @@ void run(const Options& options) {
   if (std::filesystem::exists(options.folder / "results.csv")) {
     const auto summary = analysis::summarise_sweep(options.folder, plotly);
     finish(options, "sweep", summary.findings);
+  } else if (std::filesystem::exists(options.folder / "plan.json")) {
+    finish(options, "plan", analysis::write_plan_page(options.folder, plotly));
   } else if (std::filesystem::exists(page)) {
     finish(options, "recording", analysis::rewrite_report(page, plotly));
   } else {
-    fail_input("{}: neither results.csv (a sweep) nor report.html (an analysis) is there",
+    fail_input("{}: neither results.csv (a sweep), plan.json (a plan) nor report.html (an analysis) is there",
                options.folder.string());
   }
 }

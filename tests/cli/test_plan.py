@@ -38,7 +38,14 @@ class Plan(CommandCase):
         file = self.folder / "whole/placement.toml"
         self.assert_done(self.generate("--policy", f"tidal:placement=@{file},budget=32,map=@{placement['map']}"))
         self.assert_done(self.generate("--policy", placement["policy"]))
-        self.assertTrue((self.folder / "whole/validation/report.html").exists())
+        for file in ("validation/report.html", "report.html", "plan_layers.svg", "plan_map.png", "plan_validation.svg"):
+            self.assertTrue((self.folder / "whole" / file).exists(), file)
+        self.assertEqual(len(result["chosen"]), placement["placement"].count("S"))
+        again = tidegauge("report", self.folder / "whole")
+        self.assert_done(again)
+        self.assertIn("on samples that the search has not seen", again.stdout)
+        (self.folder / "whole/plan.json").write_text("{}")
+        self.assert_refused(tidegauge("report", self.folder / "whole"), "plan.json", "n_layers")
 
     def test_the_same_command_goes_on_and_another_is_refused(self):
         self.assert_done(self.plan("again", "--map", "none"))
