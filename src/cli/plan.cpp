@@ -36,6 +36,8 @@ void tell(const PlanOptions& options, const nlohmann::json& result) {
 }
 
 void run(const PlanOptions& options, const CLI::App& command) {
+  if (options.cost == "latency" && options.latency_steps == 0)
+    fail_input("--cost latency: needs --latency-steps above 0");
   PlanWork work{options, open_session(options.model), given_map(options), {}};
   // What cannot be decoded is told before a folder is made.
   bind_policy(work.spec({{options.first}}, true), *work.session.model);
@@ -87,6 +89,15 @@ void add_plan(CLI::App& root) {
                     "The first selection layer may stand anywhere behind --first");
   command->add_option("--floor", options->floor, "Share of full attention's accuracy that is wanted")
       ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      ->add_option("--cost", options->cost, "What is kept low: K/V rows read, or a step's predicted latency")
+      ->check(CLI::IsMember({"rows", "latency"}))
+      ->capture_default_str();
+  command
+      ->add_option("--latency-steps", options->latency_steps,
+                   "Timed steps of each placement that the latency model is fitted to; 0: no model")
+      ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   command->add_option("--samples", options->samples, "Samples that the search uses")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "calibrate/head_map_meter.h"
 #include "calibrate/text_blocks.h"
+#include "cli/plan_latency.h"
 #include "search/evaluator.h"
 #include "search/judge.h"
 #include "search/placement_search.h"
@@ -124,7 +125,8 @@ struct Choice {
   std::size_t level = 0;
 };
 
-std::optional<Choice> choose_level(PlanWork& work, const std::vector<SearchLevel>& levels) {
+std::optional<Choice> choose_level(PlanWork& work, const std::vector<SearchLevel>& levels,
+                                   const std::optional<PlanLatency>& latency) {
   std::vector<std::string> policies = {"full"};
   for (const SearchLevel& level : levels)
     policies.push_back(work.spec(level.standings.front().candidate, true));
@@ -134,8 +136,22 @@ std::optional<Choice> choose_level(PlanWork& work, const std::vector<SearchLevel
   choice.judged = judge(*work.session.decoder, plan, work.options.out / "choice.csv", hooks_for(progress));
   if (choice.judged.empty()) return std::nullopt;
   const auto leaders = std::span(choice.judged).subspan(1);
-  choice.level = choose(leaders, choice.judged.front().accuracy(), work.options.floor);
+  std::vector<double> cost;
+  for (const Judged& one : leaders) {
+    cost.push_back(work.options.cost == "latency" ? latency->predict_ms(work, one.policy) : one.rows_read);
+  }
+  choice.level = choose(leaders, cost, choice.judged.front().accuracy(), work.options.floor);
   return choice;
+}
+
+/// Placements that the latency model is checked on: the leaders and drawn ones.
+std::vector<Candidate> held_out(const PlanWork& work, const std::vector<SearchLevel>& levels) {
+  const CandidateSpace space{work.session.model->config().n_layers, work.options.first,
+                             work.options.max_select, !work.options.any_first};
+  const Candidate& last = levels.back().standings.front().candidate;
+  std::vector<Candidate> placements = rule_of_thumb_and_random(space, last, 3, work.options.model.seed + 7);
+  placements.push_back(last);
+  return placements;
 }
 
 struct Rival {
@@ -228,15 +244,24 @@ bool run_plan_stages(PlanWork& work, nlohmann::json& result) {
   if (options.map == "auto") work.map = work.timed("head_map", [&] { return made_map(work); });
   const auto levels = work.timed("search", [&] { return search(work); });
   if (levels.empty() || interrupted()) return false;
-  const auto choice = work.timed("choice", [&] { return choose_level(work, levels); });
+  std::optional<PlanLatency> latency;
+  if (options.latency_steps > 0) {
+    latency = work.timed("latency", [&] { return measure_plan_latency(work, held_out(work, levels)); });
+    if (!latency) return false;
+    result["latency"] = latency->report;
+  }
+  const auto choice = work.timed("choice", [&] { return choose_level(work, levels, latency); });
   if (!choice) return false;
   const auto rivals = rivals_of(work, levels, choice->level);
   const auto judged = work.timed("validation", [&] { return validate(work, rivals); });
   if (judged.empty()) return false;
   for (const SearchLevel& level : levels) result["search"].push_back(json_of(level));
   for (const Judged& one : choice->judged) result["choice"].push_back(json_of(one, ""));
-  for (std::size_t i = 0; i < judged.size(); ++i)
+  for (std::size_t i = 0; i < judged.size(); ++i) {
     result["validation"].push_back(json_of(judged[i], rivals[i].what));
+    if (latency && rivals[i].what != "oracle")
+      result["validation"].back()["predicted_ms"] = latency->predict_ms(work, rivals[i].spec);
+  }
   result["seconds"] = work.seconds;
   result["map"] = work.map;
   result["chosen"] = levels[choice->level].standings.front().candidate.select;

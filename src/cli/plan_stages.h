@@ -17,6 +17,8 @@ namespace tide::cli {
 struct PlanOptions {
   ModelOptions model;
   std::string task = "needle", method = "tidal:recent=16,sinks=4", budget = "64", map = "auto";
+  std::string cost = "rows";  ///< what is kept low: "rows" or "latency"
+  std::int64_t latency_steps = 16;
   std::int64_t length = 1024, samples = 20, validate = 100, batch = 128, exhaustive = 500;
   std::vector<double> depths = {0.1, 0.3, 0.5, 0.7, 0.9};
   std::filesystem::path text, out;
@@ -33,8 +35,11 @@ struct PlanWork {
   nlohmann::json seconds;
 
   std::string spec(const Candidate& candidate, bool mapped) const {
+    return spec(candidate, mapped, options.budget);
+  }
+  std::string spec(const Candidate& candidate, bool mapped, const std::string& budget) const {
     std::string spec = options.method + (options.method.find(':') == std::string::npos ? ":" : ",");
-    spec += "budget=" + options.budget + ",select=" + candidate.text();
+    spec += "budget=" + budget + ",select=" + candidate.text();
     return mapped && !map.empty() ? spec + ",map=@" + map : spec;
   }
   template <typename F>

@@ -37,18 +37,16 @@ std::vector<Judged> judge(Decoder& decoder, const SweepPlan& plan, const std::fi
   return all;
 }
 
-std::size_t choose(std::span<const Judged> judged, double full_accuracy, double floor) {
-  TIDE_ASSERT(!judged.empty());
-  const auto reaches = [&](const Judged& one) { return one.accuracy() >= floor * full_accuracy; };
+std::size_t choose(std::span<const Judged> judged, std::span<const double> cost, double full_accuracy,
+                   double floor) {
+  TIDE_ASSERT(!judged.empty() && judged.size() == cost.size());
+  const auto rank = [&](std::size_t i) {
+    const Judged& one = judged[i];
+    return one.accuracy() >= floor * full_accuracy ? std::tuple(0, cost[i], -one.answer_logprob)
+                                                   : std::tuple(1, -one.accuracy(), -one.answer_logprob);
+  };
   std::size_t best = 0;
-  for (std::size_t i = 1; i < judged.size(); ++i) {
-    const Judged &a = judged[i], &b = judged[best];
-    const auto rank = [&](const Judged& one) {
-      return reaches(one) ? std::tuple(0, one.rows_read, -one.answer_logprob)
-                          : std::tuple(1, -one.accuracy(), -one.answer_logprob);
-    };
-    if (rank(a) < rank(b)) best = i;
-  }
+  for (std::size_t i = 1; i < judged.size(); ++i) best = rank(i) < rank(best) ? i : best;
   return best;
 }
 

@@ -26,9 +26,10 @@ struct Judged {
 std::vector<Judged> judge(Decoder& decoder, const SweepPlan& plan, const std::filesystem::path& results,
                           const SweepHooks& hooks);
 
-/// The index of the cheapest (fewest rows read) whose accuracy is at least `floor` of full attention's; where
-/// none is, of the most accurate; ties: higher log-probability.
-std::size_t choose(std::span<const Judged> judged, double full_accuracy, double floor);
+/// The index of the one with the lowest cost (one a policy) whose accuracy is at least `floor` of full
+/// attention's; where none is, of the most accurate; ties: higher log-probability.
+std::size_t choose(std::span<const Judged> judged, std::span<const double> cost, double full_accuracy,
+                   double floor);
 
 /// Placements that nobody measured: the rule of thumb (layer 2 and the middle one, TidalDecode, arXiv
 /// 2410.05076, section 3.2) and `n_random` drawn ones with as many selection layers as `chosen`.

@@ -40,6 +40,9 @@ class Plan(CommandCase):
         self.assert_done(self.generate("--policy", placement["policy"]))
         for file in ("validation/report.html", "report.html", "plan_layers.svg", "plan_map.png", "plan_validation.svg"):
             self.assertTrue((self.folder / "whole" / file).exists(), file)
+        self.assertGreater(rivals["chosen"]["predicted_ms"], 0)
+        self.assertGreaterEqual(len(result["latency"]["fitted"]), 7)
+        self.assertGreaterEqual(len(result["latency"]["held_out"]), 2)
         self.assertEqual(len(result["chosen"]), placement["placement"].count("S"))
         again = tidegauge("report", self.folder / "whole")
         self.assert_done(again)
@@ -48,14 +51,14 @@ class Plan(CommandCase):
         self.assert_refused(tidegauge("report", self.folder / "whole"), "plan.json", "n_layers")
 
     def test_the_same_command_goes_on_and_another_is_refused(self):
-        self.assert_done(self.plan("again", "--map", "none"))
+        self.assert_done(self.plan("again", "--map", "none", "--cost", "latency"))
         rows = (self.folder / "again/search.csv").read_bytes()
-        self.assert_done(self.plan("again", "--map", "none"))
+        self.assert_done(self.plan("again", "--map", "none", "--cost", "latency"))
         self.assertEqual((self.folder / "again/search.csv").read_bytes(), rows)
-        self.assert_refused(self.plan("again", "--map", "none", "--floor", 0.5), "again", "--force")
+        self.assert_refused(self.plan("again", "--map", "none", "--cost", "latency", "--floor", 0.5), "again", "--force")
 
     def test_any_first_layer(self):
-        process = self.plan("any", "--map", "none", "--any-first", "--select-layers", 9, "--exhaustive", 3, "--beam", 2, "--json")
+        process = self.plan("any", "--map", "none", "--any-first", "--latency-steps", 0, "--select-layers", 9, "--exhaustive", 3, "--beam", 2, "--json")
         self.assert_done(process)
         levels = json.loads(process.stdout)["search"]
         self.assertEqual([level["select_layers"] for level in levels], [1, 2, 3, 4])
@@ -68,5 +71,6 @@ class Plan(CommandCase):
         self.assert_refused(self.plan("bad", "--method", "quest"), "quest", "select")
         self.assert_refused(self.plan("bad", "--first", 5), "5")
         self.assert_refused(self.plan("bad", "--budget", "none"), "budget")
+        self.assert_refused(self.plan("bad", "--cost", "latency", "--latency-steps", 0), "--cost latency", "--latency-steps")
         self.assert_refused(self.plan("bad", "--length", 9999), "9999")
         self.assertFalse((self.folder / "bad").exists())

@@ -11,16 +11,27 @@ Judged judged(std::int64_t n_correct, double rows_read, double logprob = -1) {
   return {"policy", 100, n_correct, logprob, rows_read};
 }
 
+std::vector<double> rows(const std::vector<Judged>& all) {
+  std::vector<double> cost;
+  for (const Judged& one : all) cost.push_back(one.rows_read);
+  return cost;
+}
+
 TEST(Choice, TakesTheCheapestThatReachesTheFloor) {
   const std::vector<Judged> all = {judged(70, 50), judged(96, 90), judged(97, 80), judged(100, 200)};
-  EXPECT_EQ(choose(all, 1.0, 0.95), 2u);
-  EXPECT_EQ(choose(all, 1.0, 0.7), 0u);
-  EXPECT_EQ(choose(all, 0.5, 0.95), 0u) << "the floor is a share of full attention's accuracy";
+  EXPECT_EQ(choose(all, rows(all), 1.0, 0.95), 2u);
+  EXPECT_EQ(choose(all, rows(all), 1.0, 0.7), 0u);
+  EXPECT_EQ(choose(all, rows(all), 0.5, 0.95), 0u) << "the floor is a share of full attention's accuracy";
 }
 
 TEST(Choice, TakesTheMostAccurateWhereNoneReachesIt) {
   const std::vector<Judged> all = {judged(70, 50), judged(90, 90, -2), judged(90, 95, -1)};
-  EXPECT_EQ(choose(all, 1.0, 0.95), 2u);
+  EXPECT_EQ(choose(all, rows(all), 1.0, 0.95), 2u);
+}
+
+TEST(Choice, GoesByTheCostThatItIsGiven) {
+  const std::vector<Judged> all = {judged(97, 50), judged(97, 90)};
+  EXPECT_EQ(choose(all, std::vector<double>{3.5, 3.0}, 1.0, 0.95), 1u);
 }
 
 TEST(Rivals, AreNeitherTheChosenOneNorTwice) {
