@@ -30,6 +30,8 @@ constexpr Measure kMeasures[] = {
 
 using Cell = std::vector<const Configuration*>;
 
+constexpr std::size_t kManyMethods = 6;
+
 struct Point {
   double x, y, low, high;
 };
@@ -160,18 +162,20 @@ std::optional<Heatmap> needle_map(const std::string& task, const std::string& bu
   return map;
 }
 
-/// A map a task and budget, where there is more than one length.
+/// A map a task and budget, where there is more than one length or there are too many methods for the map of
+/// the best ones (write_sweep_figures).
 void write_needle_maps(const std::filesystem::path& folder, const SweepSummary& summary,
                        std::vector<std::string>& stems) {
   std::map<std::string, std::set<std::int64_t>> lengths;
-  std::map<std::string, std::set<std::string>> budgets;
+  std::map<std::string, std::set<std::string>> budgets, methods;
   for (const Configuration& c : summary.configurations) {
     if (c.by_depth.empty()) continue;
+    methods[c.task].insert(c.method);
     lengths[c.task].insert(c.length);
     if (!c.budget.empty()) budgets[c.task].insert(c.budget);
   }
   for (const auto& [task, of_task] : budgets) {
-    if (lengths[task].size() < 2) continue;
+    if (lengths[task].size() < 2 && methods[task].size() < kManyMethods) continue;
     for (const std::string& budget : of_task) {
       std::vector<const Configuration*> shown;
       for (const Configuration& c : summary.configurations) {
