@@ -42,8 +42,10 @@ Plan read_plan(const std::filesystem::path& folder) {
   try {
     plan.n_layers = plan.root.at("n_layers");
     plan.chosen = plan.root.at("chosen").get<std::vector<int>>();
-    const std::string map = plan.root.at("map");
-    if (!map.empty()) plan.map = read_head_map(map);
+    const std::filesystem::path map = plan.root.at("map").get<std::string>();
+    // The plan's own map moves with its folder.
+    const auto beside = folder / map.filename();
+    if (!map.empty()) plan.map = read_head_map(std::filesystem::exists(beside) ? beside : map);
     plan.rival("full attention");
     plan.rival("chosen");
   } catch (const json::exception& error) {

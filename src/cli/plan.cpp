@@ -35,6 +35,30 @@ void tell(const PlanOptions& options, const nlohmann::json& result) {
              (options.out / "report.html").string());
 }
 
+/// What decides a plan: its options, and what the files that they name hold.
+std::string fingerprint(const PlanWork& work, const CLI::App& command) {
+  std::string text = resolved_config(command);
+  text += fmt::format("# model {}\n", work.session.model->sha256());
+  for (const std::filesystem::path& file : {work.options.text, std::filesystem::path(work.map)}) {
+    if (!file.empty()) text += fmt::format("# {} {}\n", file.string(), sha256_of_file(file));
+  }
+  return text;
+}
+
+/// With --force another plan's folder is begun anew: rows of its stages would be taken for this one's.
+void open_folder(const PlanOptions& options, const std::string& config) {
+  const auto file = options.out / "config.toml";
+  const bool exists = std::filesystem::exists(file);
+  if (options.force && exists && read_text(file).starts_with("# tidegauge plan") &&
+      read_text(file) != config) {
+    for (const char* made :
+         {"headmap.json", "search.csv", "choice.csv", "plan.json", "placement.toml", "report.html"})
+      std::filesystem::remove(options.out / made);
+    std::filesystem::remove_all(options.out / "validation");
+  }
+  prepare_output_folder(options.out, config, options.force);
+}
+
 void run(const PlanOptions& options, const CLI::App& command) {
   if (options.cost == "latency" && options.latency_steps == 0)
     fail_input("--cost latency: needs --latency-steps above 0");
@@ -46,7 +70,7 @@ void run(const PlanOptions& options, const CLI::App& command) {
   if (!task.score(task.sample(samples.samples.front().spec), "").correct)
     fail_input("--task {}: its answers are neither right nor wrong, which a floor of accuracy needs",
                options.task);
-  prepare_output_folder(options.out, resolved_config(command), options.force);
+  open_folder(options, fingerprint(work, command));
   write_text_atomically(
       options.out / "machine.json",
       machine_facts(work.session.decoder->n_threads(), work.session.decoder->cpus()).dump(2) + "\n");

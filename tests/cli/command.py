@@ -21,6 +21,11 @@ def tidegauge(*arguments, **options):
     )
 
 
+def made_up_text(n_sentences):
+    """Sentences of different lengths."""
+    return " ".join(f"The {'very ' * (i % 5)}old lamp {'of gold ' * (i % 3)}stood still by {i % 7 * 'x'}it." for i in range(n_sentences))
+
+
 class CommandCase(unittest.TestCase):
     """A folder and a tiny model for each class of tests."""
 

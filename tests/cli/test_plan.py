@@ -3,7 +3,7 @@
 import json
 import tomllib
 
-from command import CommandCase, tidegauge
+from command import CommandCase, made_up_text, tidegauge
 
 
 class Plan(CommandCase):
@@ -11,8 +11,7 @@ class Plan(CommandCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.text = cls.folder / "text.txt"
-        sentences = (f"The {'very ' * (i % 5)}old lamp {'of gold ' * (i % 3)}stood still by {i % 7 * 'x'}it." for i in range(300))
-        cls.text.write_text(" ".join(sentences))
+        cls.text.write_text(made_up_text(300))
 
     def plan(self, out, *arguments):
         usual = {"--length": 420, "--depths": "0.2,0.8", "--budget": 32, "--samples": 4, "--validate": 6, "--first": 1, "--random": 1}
@@ -47,6 +46,9 @@ class Plan(CommandCase):
         again = tidegauge("report", self.folder / "whole")
         self.assert_done(again)
         self.assertIn("on samples that the search has not seen", again.stdout)
+        moved = (self.folder / "whole").rename(self.folder / "moved")
+        self.assert_done(tidegauge("report", moved))
+        moved.rename(self.folder / "whole")
         (self.folder / "whole/plan.json").write_text("{}")
         self.assert_refused(tidegauge("report", self.folder / "whole"), "plan.json", "n_layers")
 
@@ -56,6 +58,14 @@ class Plan(CommandCase):
         self.assert_done(self.plan("again", "--map", "none", "--cost", "latency"))
         self.assertEqual((self.folder / "again/search.csv").read_bytes(), rows)
         self.assert_refused(self.plan("again", "--map", "none", "--cost", "latency", "--floor", 0.5), "again", "--force")
+
+    def test_force_begins_anew(self):
+        self.assert_done(self.plan("anew"))
+        rows = (self.folder / "anew/search.csv").read_text().splitlines()
+        self.assert_done(self.plan("anew", "--dtype", "fp32", "--kv-dtype", "fp32", "--force"))
+        others = (self.folder / "anew/search.csv").read_text().splitlines()
+        self.assertEqual(len(others), len(rows))
+        self.assertFalse(set(rows[1:]) & set(others[1:]))
 
     def test_any_first_layer(self):
         process = self.plan("any", "--map", "none", "--any-first", "--latency-steps", 0, "--select-layers", 9, "--exhaustive", 3, "--beam", 2, "--json")

@@ -2,7 +2,7 @@
 
 import json
 
-from command import CommandCase, tidegauge
+from command import CommandCase, made_up_text, tidegauge
 
 
 class TaskCase(CommandCase):
@@ -10,8 +10,7 @@ class TaskCase(CommandCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.text = cls.folder / "text.txt"
-        sentences = (f"The {'very ' * (i % 5)}old lamp {'of gold ' * (i % 3)}stood still by {i % 7 * 'x'}it." for i in range(200))
-        cls.text.write_text(" ".join(sentences))
+        cls.text.write_text(made_up_text(200))
 
     def task(self, *arguments):
         return tidegauge("task", "--model", self.model, "--raw", "--text", self.text, *arguments)
