@@ -111,6 +111,7 @@ class Run {
     if (!result_.stopped) measure();
     if (!result_.stopped) measure_sets();
     if (!result_.stopped) count_reuse();
+    if (!result_.stopped) result_.evidence = measure_evidence(inputs_.sources);
     return std::move(result_);
   }
 
@@ -135,6 +136,7 @@ class Run {
                     OverlapMeter(k_list, n_layers),
                     OverlapMeter(k_list, n_layers),
                     PersistenceMeter(k_list, n_layers, options.max_distance),
+                    {},
                     {},
                     {},
                     {},

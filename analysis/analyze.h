@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/evidence.h"
 #include "analysis/head_map_maker.h"
 #include "analysis/overlap.h"
 #include "analysis/persistence.h"
@@ -61,12 +62,13 @@ struct Analysis {
   std::optional<MadeMap> made_map;  ///< absent when a map was given
 
   OverlapMeter overlap_head, overlap_group, overlap_layer;
-  PersistenceMeter persistence;        ///< of query heads
-  std::optional<RecallMeter> recall;   ///< recall and mass of the unit; set unless stopped
-  std::vector<SetRecallMeter> sets;    ///< one a policy that recorded sets
-  std::vector<SetReuse> reuse;         ///< by policy, then layer
-  std::optional<Bootstrap> bootstrap;  ///< over the samples in the maps, weighted by steps
-  bool stopped = false;                ///< ended early: incomplete, not to be published
+  PersistenceMeter persistence;         ///< of query heads
+  std::optional<RecallMeter> recall;    ///< recall and mass of the unit; set unless stopped
+  std::vector<SetRecallMeter> sets;     ///< one a policy that recorded sets
+  std::vector<SetReuse> reuse;          ///< by policy, then layer
+  std::vector<EvidenceMeter> evidence;  ///< one a policy whose recordings know their evidence
+  std::optional<Bootstrap> bootstrap;   ///< over the samples in the maps, weighted by steps
+  bool stopped = false;                 ///< ended early: incomplete, not to be published
 
   const HeadMap& map() const { return made_map ? made_map->map : *options.map; }
 };

@@ -98,6 +98,27 @@ std::vector<std::string> sentences(const Analysis& analysis, const Findings& f) 
   return out;
 }
 
+/// Of recordings of a task: where full attention looks for the answer, and what each method reads of that.
+void evidence_sentences(const Analysis& analysis, std::vector<std::string>& out) {
+  for (const EvidenceMeter& meter : analysis.evidence) {
+    const double share = share_held(meter);
+    if (std::isnan(share)) continue;
+    const Eigen::MatrixXd mass = meter.mass().mean();
+    if (meter.policy().starts_with("full")) {
+      Eigen::Index layer = 0, head = 0;
+      const double most = mass.array().isNaN().select(0, mass).maxCoeff(&layer, &head);
+      out.push_back(fmt::format(
+          "Full attention looks at the tokens that carry the answer most in layer {}, head {}: {} "
+          "of its weight, against {} over all layers and heads.",
+          layer, head, percent(most), percent(mean_of_finite(mass))));
+    } else {
+      out.push_back(fmt::format("{} reads {} of full attention's weight on those tokens ({} of the tokens).",
+                                meter.policy(), percent(share),
+                                percent(mean_of_finite(meter.held().mean()))));
+    }
+  }
+}
+
 std::vector<std::string> notes(const Analysis& analysis) {
   std::vector<std::string> out;
   const auto in_maps = std::count_if(analysis.samples.begin(), analysis.samples.end(),
@@ -201,6 +222,7 @@ Findings find(const Analysis& analysis) {
   fill_placements(analysis, k_index, found);
   fill_persistence(analysis, k_index, found);
   found.sentences = sentences(analysis, found);
+  evidence_sentences(analysis, found.sentences);
   found.notes = notes(analysis);
   return found;
 }

@@ -178,6 +178,7 @@ void write_analysis_figures(const std::filesystem::path& folder, const Analysis&
   reselection_figure(folder, analysis, findings, n);
   persistence_figure(folder, analysis, findings, n);
   set_figure(folder, analysis, n, findings.k);
+  write_evidence_figures(folder, analysis);
 }
 
 }  // namespace tide::analysis

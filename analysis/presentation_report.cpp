@@ -104,6 +104,7 @@ RecordingReport recording_report(const Analysis& a, const Findings& findings,
     add_persistence(a, n, report);
   }
   for (const auto& sets : a.sets) add_curves(a, sets, headline, findings.k, report);
+  for (LayerCurve& curve : evidence_curves(a)) report.curves.push_back(std::move(curve));
   add_attention(a, max_attention_bytes, report);
   return report;
 }

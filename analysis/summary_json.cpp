@@ -62,6 +62,18 @@ json recorded_sets(const Analysis& analysis, std::size_t k_index) {
   return list;
 }
 
+json evidence(const Analysis& analysis) {
+  json list = json::array();
+  for (const EvidenceMeter& meter : analysis.evidence) {
+    list.push_back({{"policy", meter.policy()},
+                    {"recordings", meter.n_samples()},
+                    {"steps", meter.steps()},
+                    {"held", number(mean_of_finite(meter.held().mean()))},
+                    {"mass_held", number(share_held(meter))}});
+  }
+  return list;
+}
+
 json head_map(const Analysis& analysis, const Findings& found) {
   const HeadMap& map = analysis.map();
   return {{"unit", map.unit},
@@ -104,6 +116,7 @@ std::string summary_json(const Analysis& analysis, const Findings& found) {
       {"persistence", persistence},
       {"head_map", head_map(analysis, found)},
       {"recorded_sets", recorded_sets(analysis, headline_k_index(analysis))},
+      {"evidence", evidence(analysis)},
       {"findings", found.sentences},
       {"notes", found.notes},
   };

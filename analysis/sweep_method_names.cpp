@@ -67,6 +67,18 @@ std::string name_of(const Configuration& c, const Method& method, const std::set
 
 }  // namespace
 
+std::vector<std::string> names_of_policies(const std::vector<std::string>& policies) {
+  std::vector<Method> methods;
+  for (const std::string& policy : policies) methods.push_back(method_of(policy));
+  const auto differing = differing_keys(methods);
+  std::vector<std::string> names;
+  for (const Method& method : methods) {
+    const auto found = differing.find(method.name);
+    names.push_back(found == differing.end() ? method.name : name_of({}, method, found->second, 3));
+  }
+  return names;
+}
+
 void name_methods(std::vector<Configuration>& configurations) {
   std::vector<Method> methods;
   for (const Configuration& c : configurations) methods.push_back(method_of(c.policy));

@@ -102,6 +102,10 @@ SweepSummary summarise(const std::vector<ResultRow>& rows, const std::vector<Lat
 /// alone; else with its selection layers, then its heads, then the parameters in which they differ.
 void name_methods(std::vector<Configuration>& configurations);
 
+/// A name for each policy's spec: the method's where it is the only one, else with the parameters other than
+/// the budget in which those of the name differ.
+std::vector<std::string> names_of_policies(const std::vector<std::string>& policies);
+
 /// What the summary says in sentences, most important first.
 std::vector<std::string> sweep_findings(const SweepSummary& summary);
 

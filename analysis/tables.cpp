@@ -132,6 +132,21 @@ std::string reuse_csv(const Analysis& a) {
   return text;
 }
 
+std::string evidence_csv(const Analysis& a) {
+  std::string text = "policy,layer,head,held,mass,mass_held\n";
+  for (const EvidenceMeter& meter : a.evidence) {
+    const Eigen::MatrixXd held = meter.held().mean(), mass = meter.mass().mean(),
+                          mass_held = meter.mass_held().mean();
+    for (Eigen::Index layer = 0; layer < held.rows(); ++layer) {
+      for (Eigen::Index head = 0; head < held.cols(); ++head) {
+        fmt::format_to(std::back_inserter(text), "{},{},{},{:.9g},{:.9g},{:.9g}\n", field(meter.policy()),
+                       layer, head, held(layer, head), mass(layer, head), mass_held(layer, head));
+      }
+    }
+  }
+  return text;
+}
+
 std::string head_map_csv(const MadeMap& made) {
   std::string text = "src,dst,head,source_head,mass,same_head_mass\n";
   for (std::size_t src = 0; src < made.map.source_head.size(); ++src) {
@@ -166,6 +181,8 @@ void write_tables(const std::filesystem::path& folder, const Analysis& a) {
   // What an earlier analysis left here under --force must not pass for this one's.
   std::filesystem::remove(folder / "reuse.csv");
   if (!a.reuse.empty()) write_text_atomically(folder / "reuse.csv", reuse_csv(a));
+  std::filesystem::remove(folder / "evidence.csv");
+  if (!a.evidence.empty()) write_text_atomically(folder / "evidence.csv", evidence_csv(a));
   std::filesystem::remove(folder / "headmap.csv");
   std::filesystem::remove(folder / "headmap.json");
   if (!a.made_map) return;

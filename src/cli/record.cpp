@@ -15,6 +15,7 @@
 #include "cli/version.h"
 #include "record/reader.h"
 #include "record/recorder.h"
+#include "task/evidence.h"
 #include "task/task.h"
 
 namespace tide::cli {
@@ -67,6 +68,7 @@ std::vector<std::int64_t> parse_rows(const std::string& text, std::int64_t prefi
 /// One prompt to be recorded.
 struct Job {
   std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> evidence;  ///< positions that carry a task's answer
   std::int64_t steps;
   std::uint64_t seed;
   fs::path out;
@@ -111,8 +113,9 @@ class Recording {
     std::fprintf(stderr, "%s: %lld prompt tokens, at most %lld steps, about %s before compression\n",
                  job.out.c_str(), static_cast<long long>(prompt_len), static_cast<long long>(job.steps),
                  human_bytes(static_cast<double>(estimate)).c_str());
-    Recorder recorder(recorder_options,
-                      recording_origin(*session_.model, *policy_, job.ids, job.seed, config_), job.steps);
+    RecordingOrigin origin = recording_origin(*session_.model, *policy_, job.ids, job.seed, config_);
+    origin.evidence = job.evidence;
+    Recorder recorder(recorder_options, std::move(origin), job.steps);
     auto prompt = prefill(job, recorder);
     const auto sequence =
         fork_prompt(session_, options_.offload, prompt, policy_, job.steps, job.seed, &recorder);
@@ -213,7 +216,7 @@ void record_prompt(const Options& options, const std::string& config) {
   }
   if (options.out.has_parent_path()) fs::create_directories(options.out.parent_path());
   const auto ids = prompt_ids(options.prompt, recording.session().model->tokenizer(), options.model.raw);
-  const auto file = recording.run({ids, options.prompt.steps, options.model.seed, options.out}, "record");
+  const auto file = recording.run({ids, {}, options.prompt.steps, options.model.seed, options.out}, "record");
   if (!file.is_null()) tell(options, nlohmann::json::array({file}));
 }
 
@@ -237,8 +240,9 @@ void record_task(const Options& options, const std::string& config, bool steps_g
     if (recording.is_done(out)) continue;
     const std::int64_t steps =
         steps_given || sample.max_new_tokens == 0 ? options.prompt.steps : sample.max_new_tokens;
-    const auto file = recording.run({sample.prompt_ids, steps, sample.random_seed(), out},
-                                    fmt::format("record {}/{}", i + 1, options.samples));
+    const Job job{sample.prompt_ids, evidence_positions(recording.session().model->tokenizer(), sample),
+                  steps, sample.random_seed(), out};
+    const auto file = recording.run(job, fmt::format("record {}/{}", i + 1, options.samples));
     if (!file.is_null()) files.push_back(file);
   }
   tell(options, files);

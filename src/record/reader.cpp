@@ -198,6 +198,22 @@ std::vector<std::int32_t> RecordingReader::prompt_ids() const {
   return impl_->rows<std::int32_t>("/tokens/prompt_ids", Element::i32, impl_->info.prompt_len);
 }
 
+std::vector<std::int32_t> RecordingReader::evidence() const {
+  const char* const path = "/tokens/evidence";
+  if (!h5::has_path(impl_->file.get(), path)) return {};
+  const OpenDataset open = record::open_dataset(impl_->file.get(), impl_->name, path, Element::i32, {-1});
+  auto positions = impl_->rows<std::int32_t>(path, Element::i32, static_cast<std::int64_t>(open.size[0]));
+  std::int32_t last = -1;
+  for (const std::int32_t position : positions) {
+    if (position <= last || position >= impl_->info.prompt_len) {
+      fail_input("read {}: {}: {} behind {}; expected rising positions of a prompt of {} tokens", impl_->name,
+                 path, position, last, impl_->info.prompt_len);
+    }
+    last = position;
+  }
+  return positions;
+}
+
 std::vector<std::int32_t> RecordingReader::generated_ids() const {
   return impl_->rows<std::int32_t>("/tokens/generated_ids", Element::i32, impl_->info.committed_steps);
 }

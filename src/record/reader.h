@@ -49,6 +49,8 @@ class RecordingReader {
   const std::vector<int>& layers() const;
 
   std::vector<std::int32_t> prompt_ids() const;
+  /// Positions of the prompt's tokens that carry a task's answer, ascending; empty: not recorded.
+  std::vector<std::int32_t> evidence() const;
   std::vector<std::int32_t> generated_ids() const;
   std::vector<std::int32_t> fed_ids() const;
   std::vector<std::string> token_strings() const;  ///< [prompt_len + steps]

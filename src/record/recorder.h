@@ -45,6 +45,8 @@ struct RecordingOrigin {
   std::uint64_t seed = 0;
   std::vector<std::int32_t> prompt_ids;
   std::vector<std::string> prompt_strings;  ///< [prompt_len]
+  /// Positions of the prompt's tokens that carry a task's answer, ascending; empty: not known.
+  std::vector<std::int32_t> evidence = {};
 };
 
 /// Bytes that a recording of `steps` steps will take, uncompressed.

@@ -74,6 +74,7 @@ FileFacts make_facts(const RecordingOrigin& origin) {
   facts.prompt_ids = origin.prompt_ids;
   facts.prompt_strings = origin.prompt_strings;
   facts.prompt_strings.resize(origin.prompt_ids.size());
+  facts.evidence = origin.evidence;
   return facts;
 }
 

@@ -19,6 +19,7 @@ struct FileFacts {
   RecordingInfo info;  ///< complete, committed_steps, prompt_len and max_kv_len are not taken from here
   std::vector<std::int32_t> prompt_ids;     ///< [prompt_len]
   std::vector<std::string> prompt_strings;  ///< [prompt_len], bytes
+  std::vector<std::int32_t> evidence;       ///< prompt positions; empty: no dataset
   std::string hash_algorithm = "XXH3-64";   ///< of /steps/logits_hash
 };
 

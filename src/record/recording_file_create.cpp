@@ -30,6 +30,20 @@ void try_to_create(const std::string& part) {
   }
 }
 
+void write_evidence(hid_t root, const std::vector<std::int32_t>& evidence, const std::string& part) {
+  const h5::Handle dataset = make_dataset(root,
+                                          {"/tokens/evidence",
+                                           H5T_STD_I32LE,
+                                           {static_cast<hsize_t>(evidence.size())},
+                                           {},
+                                           {{"evidence"}},
+                                           "token",
+                                           "positions of the prompt's tokens that carry the task's answer"},
+                                          part);
+  h5::work(H5Dwrite(dataset.get(), H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, evidence.data()), "write",
+           part);
+}
+
 }  // namespace
 
 RecordingFile::RecordingFile(const std::filesystem::path& path, const Layout& layout, const FileFacts& facts)
@@ -151,6 +165,7 @@ void RecordingFile::create_tokens(const FileFacts& facts) {
                            "that are not UTF-8 by themselves are U+FFFD"},
                           part_);
   append_texts(0, facts.prompt_strings);
+  if (!facts.evidence.empty()) write_evidence(file_.get(), facts.evidence, part_);
 }
 
 void RecordingFile::create_steps(const FileFacts& facts) {

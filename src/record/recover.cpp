@@ -95,6 +95,7 @@ class Copy {
     record::FileFacts facts;
     facts.info = reader_.info();
     facts.prompt_ids = reader_.prompt_ids();
+    facts.evidence = reader_.evidence();
     texts_ = reader_.token_strings();
     facts.prompt_strings.assign(texts_.begin(), texts_.begin() + layout_.prompt_len);
     const h5::Handle file = h5::open_for_reading(part.string());

@@ -122,6 +122,7 @@ class Checker {
 
   void tokens() const {
     reader_.prompt_ids();
+    reader_.evidence();
     reader_.generated_ids();
     reader_.fed_ids();
     reader_.token_strings();

@@ -286,6 +286,61 @@ class WrittenFilesTest(Checks, unittest.TestCase):
         self.near(table["tidal:budget=10", 4]["reuse_rate"], 0, "no reuse")
         self.assertFalse((self.out / "reuse.csv").exists())  # of recordings without such sets
 
+    def test_evidence_that_sets_hold(self):
+        """Two prompts, each with a full and a sparse run, which part after a few tokens; the weights are the full
+        run's."""
+        evidence, parts, files = [5, 17, 18, 31], {1: 12, 2: 4}, []
+        expected = {}  # (policy, layer, head) -> [held, mass, mass held] of each step
+        for seed, common in parts.items():
+            full, sparse = self.base / f"evidence_full{seed}.h5", self.base / f"evidence_sparse{seed}.h5"
+            write_recording(full, seed, prompt_len=40 + seed)
+            write_recording(sparse, seed + 10, placement="FFS..", prompt_len=40 + seed, budget=20)
+            files += [sparse, full]
+            maps, _ = load(full)
+            for path in (full, sparse):
+                with h5py.File(path, "a") as f:
+                    f["tokens/evidence"] = np.array(evidence, np.int32)
+                    if path == sparse:
+                        f["tokens/fed_ids"][common:] = -7
+                    for layer, t, h in ((a, b, c) for a in maps for b in range(12) for c in range(6)):
+                        if path == sparse and t >= common:
+                            continue
+                        kept = evidence
+                        if path == sparse and layer > 2:
+                            group = f[f"layers/{layer:02d}"]
+                            kept = [x for x in evidence if x in group["selected"][t, group["set_of_head"][h]]]
+                        weight = maps[layer][t][h]
+                        key = "full" if path == full else "tidal:budget=10", layer, h
+                        expected.setdefault(key, []).append(
+                            [len(kept) / 4, weight[evidence].sum(), weight[kept].sum()])
+        out = self.base / "evidence"
+        summary = analyze(files, out)
+        table = rows(out / "evidence.csv")
+        self.assertEqual(len(table), 2 * 5 * 6)
+        for row in table:
+            key = row["policy"], int(row["layer"]), int(row["head"])
+            for column, value in zip(("held", "mass", "mass_held"), np.mean(expected[key], axis=0)):
+                self.near(row[column], value, (key, column))
+        told = {entry["policy"]: entry for entry in summary["evidence"]}
+        self.assertEqual({policy: entry["steps"] for policy, entry in told.items()},
+                         {"full": 24, "tidal:budget=10": 16})
+        means = {key: np.mean(values, axis=0) for key, values in expected.items()}
+        held, mass = (sum(m[i] for key, m in means.items() if key[0] != "full") for i in (2, 1))
+        self.near(told["tidal:budget=10"]["mass_held"], held / mass, "share")
+        self.assertIn("tidal:budget=10 reads", " ".join(summary["findings"]))
+        self.assertFalse((self.out / "evidence.csv").exists())  # of recordings that know none
+
+    def test_evidence_of_a_sparse_run_alone(self):
+        path = self.base / "alone.h5"
+        write_recording(path, 3, placement="FFS..")  # its own shadow maps are the weights
+        maps, _ = load(path)
+        with h5py.File(path, "a") as f:
+            f["tokens/evidence"] = np.array([2, 30], np.int32)
+        analyze([path], self.base / "alone")
+        for row in rows(self.base / "alone" / "evidence.csv"):
+            layer, head = int(row["layer"]), int(row["head"])
+            self.near(row["mass"], np.mean([prob[head][[2, 30]].sum() for prob in maps[layer]]), (layer, head))
+
     def test_recorded_sets(self):
         path = self.base / "sparse.h5"
         write_recording(path, 3, placement="FFS..")

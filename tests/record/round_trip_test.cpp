@@ -93,6 +93,22 @@ TEST(Recorder, TellsWhichStepsReusedTheirSets) {
   expect_the_same(RecordingReader(folder / "copy.h5"));
 }
 
+TEST(Recorder, KeepsWhereThePromptSaysWhatIsAskedFor) {
+  const TempFolder folder;
+  SyntheticSpec spec;
+  spec.path = folder / "run.h5";
+  spec.evidence = {3, 4, 11};
+  write_synthetic(spec);
+  EXPECT_EQ(RecordingReader(spec.path).evidence(), spec.evidence);
+  EXPECT_TRUE(inspect_recording(spec.path).sound());
+  recover_recording(spec.path, folder / "copy.h5");
+  EXPECT_EQ(RecordingReader(folder / "copy.h5").evidence(), spec.evidence);
+  spec.evidence.clear();
+  spec.path = folder / "none.h5";
+  write_synthetic(spec);
+  EXPECT_TRUE(RecordingReader(spec.path).evidence().empty());
+}
+
 TEST(Recorder, OfAMethodWithoutACacheTellsNothingOfReuse) {
   const TempFolder folder;
   SyntheticSpec spec;

@@ -83,6 +83,7 @@ RecordingOrigin SyntheticRun::origin() const {
   origin.placement = spec_.placement;
   origin.config_toml = fmt::format("# synthetic\nseed = {}\n", spec_.seed);
   origin.seed = spec_.seed;
+  origin.evidence = spec_.evidence;
   for (std::int64_t i = 0; i < spec_.prompt_len; ++i) {
     origin.prompt_ids.push_back(static_cast<std::int32_t>(i + 1));
     origin.prompt_strings.push_back(fmt::format("t{}", i));

@@ -26,6 +26,7 @@ struct SyntheticSpec {
   Compression compression = Compression::none;
   std::vector<bool> layers;
   std::vector<std::int64_t> prefill_rows;
+  std::vector<std::int32_t> evidence;
   std::uint64_t max_bytes = 0;
   std::size_t queue_steps = 8;
   std::uint64_t seed = 1;
