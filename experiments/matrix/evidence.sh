@@ -3,11 +3,14 @@
 # each policy, and one analysis of them all. Interrupted, the same command continues.
 #
 # experiments/matrix/evidence.sh [FOLDER] [LENGTH] [BUDGET] [SAMPLES]
+#   MODEL    a checkpoint (default: the installed model)
 #   FOLDER   where recordings and analysis go (default out/matrix/evidence); run.sh has to have made headmap.json
 #            and channels.json in the folder above it
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tidegauge=${TIDEGAUGE:-$root/build/tidegauge}
+model=()
+[ -z "${MODEL:-}" ] || model=(--model "$(realpath "$MODEL")")
 out=${1:-$root/out/matrix/evidence} length=${2:-1024} budget=${3:-64} samples=${4:-10}
 policies=(
   "oracle:budget=$budget"
@@ -23,7 +26,7 @@ policies=(
 
 mkdir -p "$out"
 cd "$out"
-settings=(--task needle --length "$length" --samples "$samples" --depths 0.1+0.3+0.5+0.7+0.9 --steps 8)
+settings=("${model[@]}" --task needle --length "$length" --samples "$samples" --depths 0.1+0.3+0.5+0.7+0.9 --steps 8)
 "$tidegauge" record "${settings[@]}" --policy full --out full
 for i in "${!policies[@]}"; do
   "$tidegauge" record "${settings[@]}" --maps none --policy "${policies[$i]}" --out "$(printf 'p%02d' "$i")"
