@@ -83,7 +83,7 @@ SweepConfig read_config(const toml::table& table, const std::string& where) {
   }
   reader.read("output_error", config.output_error);
   reader.read("batch", config.batch, 1, 4096);
-  reader.read("memory", config.memory);
+  reader.read_scalar("memory", config.memory);
   if (!config.memory.empty()) parse_bytes(config.memory, where + ": key 'memory'");
   reader.read("latency_steps", config.latency_steps, 0, kMany);
   reader.read("latency_lengths", config.latency_lengths, 1, kMany);

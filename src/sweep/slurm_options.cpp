@@ -30,7 +30,7 @@ SlurmOptions read_slurm_options(const toml::table& table, const std::string& whe
   reader.check_keys(keys());
   SlurmOptions options;
   const auto text = [&](const char* key, std::string& value) {
-    reader.read(key, value);
+    reader.read_scalar(key, value);
     check_line(where, key, value);
   };
   const auto lines = [&](const char* key, std::vector<std::string>& values) {

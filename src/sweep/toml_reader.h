@@ -23,6 +23,10 @@ class TomlReader {
   void read(const char* key, std::string& value) const {
     if (const auto* node = table_.get(key)) value = text(*node, key);
   }
+  /// A text that may be written as a number.
+  void read_scalar(const char* key, std::string& value) const {
+    if (const auto* node = table_.get(key)) value = scalar(*node, key);
+  }
   void read(const char* key, bool& value) const {
     const auto* node = table_.get(key);
     if (node == nullptr) return;

@@ -38,10 +38,10 @@ class SweepCase(CommandCase):
 
     def call(self, out, *arguments, policies=POLICIES, **options):
         """The arguments of a sweep into `out`: 3 policies on 6 prompts unless told otherwise."""
-        usual = {"lengths": 400, "depths": "0.2,0.8", "samples": 3, "threads": 1} | options
+        usual = {"model": self.model, "lengths": 400, "depths": "0.2,0.8", "samples": 3, "threads": 1} | options
         chosen = [word for policy in policies for word in ("--policy", policy)]
         words = [word for name, value in usual.items() for word in (f"--{name}".replace("_", "-"), value)]
-        return ["sweep", "--model", self.model, "--raw", "--text", self.text, "--out", out, *chosen, *words, *arguments]
+        return ["sweep", "--raw", "--text", self.text, "--out", out, *chosen, *words, *arguments]
 
     def sweep(self, out, *arguments, **options):
         return tidegauge(*self.call(out, *arguments, **options))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import unittest
+import zlib
 
 import slurm_cluster
 from command import BINARY
@@ -62,8 +63,9 @@ class OnACluster(SweepCase):
     def table(self, **values):
         """A file with a [slurm] table for the cluster."""
         values = {"partition": "main", "time": "10", "cpus": 1, "memory": "1500M", "poll_s": 1} | values
-        path = self.folder / "slurm table.toml"
-        path.write_text("[slurm]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+        text = "[slurm]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+        path = self.folder / f"slurm table {zlib.crc32(text.encode()):08x}.toml"
+        path.write_text(text)
         return path
 
     def launch(self, call):
