@@ -93,11 +93,18 @@ class OnACluster(SweepCase):
         alone, out = self.folder / "alone", self.folder / "on the cluster"
         self.assert_done(self.sweep(alone, **(options | {"batch": 64})))
         launcher = self.begin_launch(self.slurm_call(out, slurm={"shards": 4}, **options))
-        self.cluster.wait("rows on both nodes",
-                          lambda: self.rows_in(out, "001-of-004") and self.rows_in(out, "002-of-004"))
+        stopped = {}
+
+        def both_stand_still_with_rows():
+            for shard in ("1", "2"):
+                if shard not in stopped and self.rows_in(out, f"00{shard}-of-004"):
+                    stopped[shard], = self.cluster.processes(SLURM_ARRAY_TASK_ID=shard)
+                    os.kill(stopped[shard], signal.SIGSTOP)
+            return len(stopped) == 2
+
+        self.cluster.wait("rows on both nodes", both_stand_still_with_rows)
         nodes = dict(line.split()[::2] for line in self.cluster.jobs() if "RUNNING" in line)  # by shard
-        process, = self.cluster.processes(SLURM_ARRAY_TASK_ID="1")
-        os.kill(process, signal.SIGKILL)
+        os.kill(stopped["1"], signal.SIGKILL)
         self.cluster.kill_node(nodes["2"])
         kept = {shard: self.rows_in(out, shard) for shard in ("001-of-004", "002-of-004")}
         for shard, n_rows in kept.items():
