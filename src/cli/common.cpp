@@ -10,6 +10,7 @@
 #include "base/cpus.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 #include "base/text.h"
 #include "cli/device.h"
 #include "cli/version.h"
@@ -36,6 +37,14 @@ kernels::DType kv_dtype_of(const std::string& name) {
   if (name == "f16") return kernels::DType::f16;
   if (name == "fp32") return kernels::DType::f32;
   fail_input("kv_dtype: '{}' is unknown, expected bf16, f16 or fp32", name);
+}
+
+/// Nothing but the file by which runs keep each other out.
+bool holds_nothing(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename() != FolderLock::kName) return false;
+  }
+  return true;
 }
 
 double now_s() {
@@ -129,7 +138,9 @@ std::shared_ptr<const AttentionPolicy> bind_policy(const std::string& spec, cons
 Progress::Progress(std::string label)
     : label_(std::move(label)), begin_s_(now_s()), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
-Progress::~Progress() {
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
   if (terminal_ && last_s_ > 0) std::fprintf(stderr, "\r\033[K");
 }
 
@@ -154,25 +165,30 @@ void install_signal_handlers() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-void prepare_output_folder(const std::filesystem::path& folder, const std::string& config_toml, bool force) {
+void check_output_folder(const std::filesystem::path& folder, const std::string& config_toml, bool force) {
   std::error_code error;
-  if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error)) {
+  if (!std::filesystem::exists(folder, error)) return;
+  if (!std::filesystem::is_directory(folder, error)) {
     fail_input("output {}: exists and is not a folder", folder.string());
   }
+  const auto config = folder / "config.toml";
+  if (force || holds_nothing(folder)) return;
+  if (!std::filesystem::exists(config)) {
+    fail_input("output {}: is not empty and has no config.toml; name another folder or use --force",
+               folder.string());
+  }
+  if (read_text(config) != config_toml) {
+    fail_input("output {}: holds a run with another configuration; name another folder or use --force",
+               folder.string());
+  }
+}
+
+void prepare_output_folder(const std::filesystem::path& folder, const std::string& config_toml, bool force) {
+  check_output_folder(folder, config_toml, force);
+  std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail_input("output {}: {}", folder.string(), error.message());
-  const auto config = folder / "config.toml";
-  if (!force && !std::filesystem::is_empty(folder)) {
-    if (!std::filesystem::exists(config)) {
-      fail_input("output {}: is not empty and has no config.toml; name another folder or use --force",
-                 folder.string());
-    }
-    if (read_text(config) != config_toml) {
-      fail_input("output {}: holds a run with another configuration; name another folder or use --force",
-                 folder.string());
-    }
-  }
-  write_text_atomically(config, config_toml);
+  write_text_atomically(folder / "config.toml", config_toml);
 }
 
 void print_json(const nlohmann::json& value) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "decode/decoder.h"
@@ -49,6 +50,10 @@ class Progress {
  public:
   explicit Progress(std::string label);
   ~Progress();
+  /// What stands in front of the numbers from now on.
+  void relabel(std::string label) { label_ = std::move(label); }
+  /// Clears the line, so that another can be printed; the next update writes it again.
+  void clear();
   /// `done` of `total` units, with the time left estimated from the pace so far.
   void update(std::int64_t done, std::int64_t total);
 
@@ -61,6 +66,10 @@ class Progress {
 /// True once SIGINT or SIGTERM has arrived; the first one asks for a clean end.
 bool interrupted();
 void install_signal_handlers();
+
+/// Throws InputError for an output that is no folder, or one that holds something else than a run with this
+/// configuration, unless forced. Makes nothing.
+void check_output_folder(const std::filesystem::path& folder, const std::string& config_toml, bool force);
 
 /// Creates the folder for an output. An existing non-empty one is refused without `force` unless its
 /// `config.toml` is the same text, which means: resume. Throws InputError.

@@ -1,28 +1,21 @@
 // tidegauge sweep: many policies on the same samples, one prefill a sample.
 
 #include <cstdio>
-#include <optional>
+#include <utility>
 
-#include "analysis/sweep_summary.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text.h"
 #include "cli/commands.h"
-#include "cli/common.h"
-#include "sweep/engine.h"
-#include "sweep/latency.h"
-#include "sweep/output_error.h"
+#include "cli/sweep_folder.h"
+#include "cli/sweep_rows.h"
+#include "cli/sweep_shards.h"
+#include "cli/sweep_slurm.h"
+#include "sweep/estimate.h"
+#include "sweep/shard.h"
 
 namespace tide::cli {
 
 namespace {
-
-struct Options {
-  ModelOptions model;
-  std::optional<std::filesystem::path> config;
-  std::filesystem::path out;
-  std::vector<std::string> set, policies;
-  bool dry_run = false, force = false, json = false, output_error = false;
-};
 
 /// Options whose value goes into the config as it is written: option name -> config key and help.
 struct ConfigOption {
@@ -40,7 +33,8 @@ constexpr ConfigOption kConfigOptions[] = {
     {"new_tokens", "Answer's tokens at most; 0: the task's own limit (default 0)"},
     {"question",
      "Where the question is seen: prefilled, with the text; decoded, under the policy (default prefilled)"},
-    {"batch", "Rows decoded together (default 64)"},
+    {"batch", "Rows decoded together at most; fewer where memory holds no more (default 64)"},
+    {"memory", "Memory that the process may take: 8GB, 512M (default: what the machine has available)"},
     {"latency_steps", "Timed steps a policy at batch 1; 0: none (default 0)"},
     {"latency_lengths", "Prompt lengths of the latency measurement (default 1024)"},
 };
@@ -52,7 +46,7 @@ std::string option_name(std::string key) {
 }
 
 /// Settings from --set, then from the options that were given, which win.
-Settings settings_of(const CLI::App& command, const Options& options) {
+Settings settings_of(const CLI::App& command, const SweepOptions& options) {
   Settings settings;
   for (const std::string& pair : options.set) {
     const auto equals = pair.find('=');
@@ -87,109 +81,86 @@ void print_plan(const SweepPlan& plan, const SweepEstimate& estimate, bool json)
                 {"rows", plan.n_rows()},
                 {"estimated_seconds_at_most", estimate.seconds},
                 {"prefill_ms", estimate.prefill_ms},
-                {"row_step_ms", estimate.row_step_ms}});
+                {"row_step_ms", estimate.row_step_ms},
+                {"batch", estimate.batch},
+                {"row_bytes", estimate.row_bytes},
+                {"prompt_bytes", estimate.prompt_bytes},
+                {"peak_memory_bytes_at_most", estimate.peak_bytes},
+                {"memory_limit_bytes", estimate.limit_bytes},
+                {"disk_bytes_at_most", estimate.disk_bytes}});
     return;
   }
   for (const std::string& policy : plan.config.policies) std::printf("%s\n", policy.c_str());
+  const auto bytes = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
   fmt::print(
       "{} configurations x {} samples = {} rows\n"
-      "at most {:.1f} minutes: {:.0f} ms a prefill, {:.2f} ms a row and step in batches of {} (measured "
-      "now); "
-      "{} row steps if every answer runs to its limit\n",
+      "at most {:.1f} minutes: {:.0f} ms a prefill, {:.2f} ms a row and step (measured now); {} row steps if "
+      "every answer runs to its limit\n"
+      "batches of {} rows; memory at most {} of {}: {} a prompt with its reference, {} a row\n"
+      "on disk at most {}\n",
       plan.policies.size(), plan.samples.size(), plan.n_rows(), minutes, estimate.prefill_ms,
-      estimate.row_step_ms, plan.config.batch, estimate.row_steps);
+      estimate.row_step_ms, estimate.row_steps, estimate.batch, bytes(estimate.peak_bytes),
+      bytes(estimate.limit_bytes), bytes(estimate.prompt_bytes), bytes(estimate.row_bytes),
+      bytes(estimate.disk_bytes));
 }
 
-/// Takes away what another run left in the folder: --force allowed it.
-void remove_old_run(const std::filesystem::path& folder) {
-  for (const char* rows : {"results.csv", "latency.csv", "output_error.csv"})
-    std::filesystem::remove(folder / rows);
-  const auto config = folder / "config.toml";
-  if (!std::filesystem::exists(config) || !read_text(config).starts_with("# tidegauge sweep")) return;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const auto kind = entry.path().extension();
-    const bool is_output =
-        kind == ".csv" || kind == ".png" || kind == ".svg" || kind == ".html" || kind == ".json";
-    if (entry.is_regular_file() && is_output) std::filesystem::remove(entry.path());
-  }
+/// The whole sweep in this process.
+void run_whole(const SweepOptions& options, Session& session, const SweepPlan& plan) {
+  const auto lock = open_sweep_folder(options.out, to_toml(plan.config), SweepFolder::whole, options.force);
+  write_machine(options.out, *session.decoder);
+  const SweepOutcome outcome = run_rows(*session.decoder, plan, options.out);
+  report_rows(outcome, options.out);
+  report_results(options, outcome.found + outcome.written,
+                 {{"rows", outcome.total},
+                  {"found", outcome.found},
+                  {"written", outcome.written},
+                  {"failed", outcome.failed},
+                  {"complete", outcome.complete()}});
 }
 
-/// The run's folder: config.toml and machine.json, and nothing of another configuration.
-void open_folder(const Options& options, const std::string& config_toml, const Decoder& decoder) {
-  const auto config = options.out / "config.toml";
-  const bool resumes = std::filesystem::exists(config) && read_text(config) == config_toml;
-  if (options.force && !resumes) remove_old_run(options.out);
-  prepare_output_folder(options.out, config_toml, options.force);
-  write_text_atomically(options.out / "machine.json",
-                        machine_facts(decoder.n_threads(), decoder.cpus()).dump(2) + "\n");
-}
-
-void measure_latency_once(Decoder& decoder, const SweepPlan& plan, const std::filesystem::path& out) {
-  const auto file = out / "latency.csv";
-  if (plan.config.latency_steps == 0 || std::filesystem::exists(file) || interrupted()) return;
-  Progress progress("latency");
-  const auto measures = measure_latency(decoder, plan, interrupted,
-                                        [&](auto done, auto total) { progress.update(done, total); });
-  if (!measures.empty()) write_latency(file, measures);
-}
-
-SweepOutcome decode_rows(Decoder& decoder, const SweepPlan& plan, const std::filesystem::path& out) {
-  ResultsFile results(out / "results.csv");
-  std::optional<OutputErrorFile> output_errors;
-  if (plan.config.output_error) output_errors.emplace(out / "output_error.csv");
-  Progress progress("rows");
-  SweepHooks hooks;
-  hooks.interrupted = interrupted;
-  hooks.progress = [&](auto done, auto total) { progress.update(done, total); };
-  if (output_errors) hooks.before_row = [&](const SweepRow& row) { output_errors->append(row); };
-  return run_sweep(decoder, plan, results, hooks);
-}
-
-void report(const Options& options, const SweepOutcome& outcome) {
-  if (interrupted()) {
-    fmt::print(stderr, "tidegauge: interrupted: {} of {} rows are in {}; the same command continues\n",
-               outcome.found + outcome.written, outcome.total, (options.out / "results.csv").string());
-  }
-  if (outcome.failed > 0) {
-    fmt::print(stderr, "tidegauge: {} of {} rows failed; column 'status' of {} says why\n", outcome.failed,
-               outcome.written, (options.out / "results.csv").string());
-  }
-  if (outcome.found + outcome.written == 0) return;
-  const auto summary = analysis::summarise_sweep(options.out);
-  if (options.json) {
-    print_json({{"out", options.out.string()},
-                {"rows", outcome.total},
-                {"found", outcome.found},
-                {"written", outcome.written},
-                {"failed", outcome.failed},
-                {"complete", outcome.complete()},
-                {"findings", summary.findings}});
-    return;
-  }
-  for (const std::string& finding : summary.findings) fmt::print("{}\n", finding);
-  fmt::print("{} rows: {}\nreport: {}\n", outcome.found + outcome.written,
-             (options.out / "results.csv").string(), (options.out / "report.html").string());
-}
-
-void run(const CLI::App& command, const Options& options) {
-  const SweepConfig config = load_sweep_config(options.config, settings_of(command, options));
+/// What stands in each other's way, told before a model is loaded.
+void check_options(const SweepOptions& options) {
   if (!options.dry_run && options.out.empty()) fail_input("--out: name the folder of the results");
+  if (!options.shard.empty()) parse_shard(options.shard);
+  const bool slurm = options.launcher == "slurm";
+  if (options.slurm && !slurm) fail_input("--slurm {}: needs --launcher slurm", options.slurm->string());
+  if ((options.merge ? 1 : 0) + (slurm ? 1 : 0) + (options.shard.empty() ? 0 : 1) > 1)
+    fail_input("--shard, --merge and --launcher slurm: expected one of them");
+  if (slurm && !options.dry_run) require_slurm();
+}
+
+void launch(const SweepOptions& options, const SlurmOptions& slurm, Session session, SweepPlan plan) {
+  const auto count = slurm_shards(options, slurm, std::ssize(plan.samples));
+  const ShardedSweep sweep = cut_sweep(plan, count);
+  // The machine that jobs are submitted from waits for hours: it keeps no model meanwhile.
+  plan = {};
+  session = {};
+  run_slurm(options, slurm, sweep);
+}
+
+void run(const CLI::App& command, const SweepOptions& options) {
+  const SweepConfig config = load_sweep_config(options.config, settings_of(command, options));
+  check_options(options);
+  const SlurmOptions slurm = options.slurm ? load_slurm_options(*options.slurm) : config.slurm;
   Session session = open_configured(config, options.model);
-  const SweepPlan plan = make_plan(config, *session.model);
+  SweepPlan plan = make_plan(config, *session.model);
   if (options.dry_run) {
     print_plan(plan, estimate_sweep(*session.decoder, plan), options.json);
-    return;
+  } else if (options.launcher == "slurm") {
+    launch(options, slurm, std::move(session), std::move(plan));
+  } else if (options.merge) {
+    run_merge(options, plan);
+  } else if (!options.shard.empty()) {
+    run_shard(options, session, std::move(plan));
+  } else {
+    run_whole(options, session, plan);
   }
-  open_folder(options, to_toml(plan.config), *session.decoder);
-  const SweepOutcome outcome = decode_rows(*session.decoder, plan, options.out);
-  measure_latency_once(*session.decoder, plan, options.out);
-  report(options, outcome);
 }
 
 }  // namespace
 
 void add_sweep(CLI::App& root) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepOptions>();
   CLI::App* command =
       root.add_subcommand("sweep", "Run many policies on the same samples, with one prefill a sample");
   add_model_options(*command, options->model);
@@ -209,6 +180,18 @@ void add_sweep(CLI::App& root) {
                     "(output_error.csv); costs full attention in every layer");
   command->add_flag("--dry-run", options->dry_run,
                     "List the configurations, the rows and the time they take; decode none");
+  command
+      ->add_option("--shard", options->shard, "Run one shard of the sweep, I of N, into a folder below --out")
+      ->type_name("I/N");
+  command->add_flag("--merge", options->merge,
+                    "Put shards that have been run together as one run would have written them");
+  command
+      ->add_option("--launcher", options->launcher,
+                   "Where rows are decoded: here, or as a job array on a Slurm cluster")
+      ->check(CLI::IsMember({"local", "slurm"}))
+      ->capture_default_str();
+  command->add_option("--slurm", options->slurm, "TOML file with a table [slurm], in place of the config's")
+      ->type_name("FILE.toml");
   command->add_flag("--force", options->force, "Start anew in a folder that holds another run");
   command->add_flag("--json", options->json, "Machine-readable result on stdout");
   command->callback([command, options] { run(*command, *options); });

@@ -1,92 +1,19 @@
 #include "sweep/config.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/spec.h"
 #include "base/text.h"
+#include "sweep/slurm_table.h"
+#include "sweep/toml_reader.h"
 
 namespace tide {
 
 namespace {
-
-/// Reads keys of one table into a config, with messages that say where.
-class Reader {
- public:
-  Reader(const toml::table& table, std::string where) : table_(table), where_(std::move(where)) {}
-
-  void read(const char* key, std::string& value) const {
-    if (const auto* node = table_.get(key)) value = text(*node, key);
-  }
-  void read(const char* key, bool& value) const {
-    const auto* node = table_.get(key);
-    if (node == nullptr) return;
-    if (!node->is_boolean()) fail(*node, key, "true or false");
-    value = node->as_boolean()->get();
-  }
-  void read(const char* key, std::int64_t& value, std::int64_t low, std::int64_t high) const {
-    if (const auto* node = table_.get(key)) value = integer(*node, key, low, high);
-  }
-  void read(const char* key, std::vector<std::string>& values) const {
-    read_list(key, values, [&](const toml::node& node) { return text(node, key); });
-  }
-  void read(const char* key, std::vector<std::int64_t>& values, std::int64_t low, std::int64_t high) const {
-    read_list(key, values, [&](const toml::node& node) { return integer(node, key, low, high); });
-  }
-  void read(const char* key, std::vector<double>& values, double low, double high) const {
-    read_list(key, values, [&](const toml::node& node) {
-      const auto number = node.value<double>();
-      if (!number || !(*number >= low && *number <= high))
-        fail(node, key, fmt::format("a number in {}..{}", low, high));
-      return *number;
-    });
-  }
-  /// A value of a grid's field as it stands in a spec.
-  std::string scalar(const toml::node& node, std::string_view key) const {
-    if (const auto* number = node.as_integer()) return std::to_string(number->get());
-    if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
-    return text(node, key);
-  }
-  [[noreturn]] void fail(const toml::node& node, std::string_view key, std::string_view expected) const {
-    fail_input("{}: key '{}': expected {}", at(node), key, expected);
-  }
-  /// File and line of a node; what came from a setting has no line.
-  std::string at(const toml::node& node) const {
-    const auto line = node.source().begin.line;
-    return line > 0 ? fmt::format("{}, line {}", where_, line) : where_;
-  }
-
- private:
-  std::string text(const toml::node& node, std::string_view key) const {
-    if (!node.is_string()) fail(node, key, "a text in quotes");
-    return node.as_string()->get();
-  }
-  std::int64_t integer(const toml::node& node, const char* key, std::int64_t low, std::int64_t high) const {
-    if (!node.is_integer() || node.as_integer()->get() < low || node.as_integer()->get() > high) {
-      fail(node, key, fmt::format("a whole number in {}..{}", low, high));
-    }
-    return node.as_integer()->get();
-  }
-  template <typename T, typename Item>
-  void read_list(const char* key, std::vector<T>& values, const Item& item) const {
-    const auto* node = table_.get(key);
-    if (node == nullptr) return;
-    values.clear();
-    if (const auto* list = node->as_array()) {
-      for (const toml::node& entry : *list) values.push_back(item(entry));
-    } else {
-      values.push_back(item(*node));
-    }
-    if (values.empty()) fail(*node, key, "at least one value");
-  }
-
-  const toml::table& table_;
-  std::string where_;
-};
 
 std::vector<std::string> expand_specs(const std::vector<std::string>& specs) {
   std::vector<std::string> expanded;
@@ -97,7 +24,7 @@ std::vector<std::string> expand_specs(const std::vector<std::string>& specs) {
 }
 
 /// `[[grid]]`: `policy` and fields that may be lists -> one spec with alternatives.
-std::string grid_spec(const toml::table& grid, const Reader& reader) {
+std::string grid_spec(const toml::table& grid, const TomlReader& reader) {
   const auto alternatives = [&](const toml::node& node, std::string_view key) {
     if (!node.is_array()) return reader.scalar(node, key);
     std::string joined;
@@ -120,7 +47,7 @@ std::string grid_spec(const toml::table& grid, const Reader& reader) {
   return spec;
 }
 
-void read_policies(const toml::table& table, const Reader& reader, SweepConfig& config) {
+void read_policies(const toml::table& table, const TomlReader& reader, SweepConfig& config) {
   std::vector<std::string> specs;
   if (table.contains("policies")) reader.read("policies", specs);
   if (const auto* grids = table.get("grid")) {
@@ -131,13 +58,8 @@ void read_policies(const toml::table& table, const Reader& reader, SweepConfig& 
 }
 
 SweepConfig read_config(const toml::table& table, const std::string& where) {
-  const Reader reader(table, where);
-  for (const auto& [key, node] : table) {
-    const auto& known = sweep_config_keys();
-    if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-    fail_input("{}: key '{}' is unknown; the nearest is '{}'", reader.at(node), key.str(),
-               nearest(key.str(), known));
-  }
+  const TomlReader reader(table, where);
+  reader.check_keys(sweep_config_keys());
   constexpr std::int64_t kMany = 1'000'000'000;
   SweepConfig config;
   reader.read("model", config.model);
@@ -161,6 +83,8 @@ SweepConfig read_config(const toml::table& table, const std::string& where) {
   }
   reader.read("output_error", config.output_error);
   reader.read("batch", config.batch, 1, 4096);
+  reader.read_scalar("memory", config.memory);
+  if (!config.memory.empty()) parse_bytes(config.memory, where + ": key 'memory'");
   reader.read("latency_steps", config.latency_steps, 0, kMany);
   reader.read("latency_lengths", config.latency_lengths, 1, kMany);
   if (const auto* files = table.get("files")) {
@@ -168,14 +92,18 @@ SweepConfig read_config(const toml::table& table, const std::string& where) {
     for (const auto& [file, digest] : *files->as_table())
       config.files[std::string(file.str())] = reader.scalar(digest, file.str());
   }
+  if (const auto* slurm = table.get("slurm")) {
+    if (!slurm->is_table()) reader.fail(*slurm, "slurm", "a table [slurm]");
+    config.slurm = read_slurm_options(*slurm->as_table(), where);
+  }
   if (config.policies.empty())
     fail_input("{}: the grid is empty: no policy in 'policies' or under [[grid]]", where);
   return config;
 }
 
 bool is_list(const std::string& key) {
-  static const std::vector<std::string> kLists = {"tasks", "lengths",  "depths",
-                                                  "seeds", "policies", "latency_lengths"};
+  static const std::vector<std::string> kLists = {"tasks",           "lengths", "depths", "seeds", "policies",
+                                                  "latency_lengths", "modules", "sbatch", "setup"};
   return std::find(kLists.begin(), kLists.end(), key) != kLists.end();
 }
 
@@ -196,9 +124,18 @@ void assign(toml::table& table, const std::string& key, const std::string& value
   }
 }
 
-void apply(toml::table& table, const Settings& settings) {
+/// A table within a table, made when it is not there.
+toml::table& table_in(toml::table& table, const std::string& key, const std::string& where) {
+  if (!table.contains(key)) table.insert(key, toml::table());
+  if (!table[key].is_table()) fail_input("{}: key '{}': expected a table [{}]", where, key, key);
+  return *table[key].as_table();
+}
+
+void apply(toml::table& table, const Settings& settings, const std::string& where) {
   for (const auto& [key, values] : settings) {
-    if (key == "policies") {
+    if (key.starts_with("slurm.")) {
+      for (const std::string& value : values) assign(table_in(table, "slurm", where), key.substr(6), value);
+    } else if (key == "policies") {
       toml::array list;
       for (const std::string& spec : values) list.push_back(spec);
       table.insert_or_assign(key, list);
@@ -217,7 +154,7 @@ const std::vector<std::string>& sweep_config_keys() {
       "raw",      "tasks",        "lengths",  "depths",        "samples",
       "seeds",    "text",         "policies", "grid",          "new_tokens",
       "question", "output_error", "batch",    "latency_steps", "latency_lengths",
-      "files"};
+      "files",    "memory",       "slurm"};
   return kKeys;
 }
 
@@ -229,7 +166,7 @@ SweepConfig load_sweep_config(const std::optional<std::filesystem::path>& file, 
   } catch (const toml::parse_error& error) {
     fail_input("{}, line {}: {}", where, error.source().begin.line, error.description());
   }
-  apply(table, settings);
+  apply(table, settings, where);
   return read_config(table, where);
 }
 

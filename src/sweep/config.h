@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "sweep/slurm_options.h"
+
 namespace tide {
 
 struct SweepConfig {
@@ -32,12 +34,15 @@ struct SweepConfig {
   /// token, after a prefill of the text alone.
   std::string question = "prefilled";
   bool output_error = false;  ///< by layer, beside the other teacher-forced measures
-  std::int64_t batch = 64;    ///< rows decoded together
+  std::int64_t batch = 64;    ///< rows decoded together at most; fewer where memory holds no more
+  std::string memory;         ///< that the process may take ("8GB"); empty: what the machine has available
 
   std::int64_t latency_steps = 0;  ///< timed steps a policy and length at batch 1; 0: latency is not measured
   std::vector<std::int64_t> latency_lengths = {1024};
 
   std::map<std::string, std::string> files;  ///< SHA-256 of the files that policies name; checked when given
+
+  SlurmOptions slurm;  ///< where shards run: decides no row, and is not in the resolved config
 };
 
 /// `key=value` settings on top of a config; a list takes commas. `policies` replaces the file's and its grid.
@@ -51,9 +56,11 @@ SweepConfig load_sweep_config(const std::optional<std::filesystem::path>& file, 
 /// The keys a config may have.
 const std::vector<std::string>& sweep_config_keys();
 
-/// The config as TOML that load_sweep_config reads: what is saved beside the results, and the run's
-/// fingerprint.
+/// The config as TOML that load_sweep_config reads: what is saved beside the results.
 std::string to_toml(const SweepConfig& config);
+
+/// What of a resolved config decides its rows: the text without lines that decide speed and memory alone.
+std::string fingerprint(const std::string& config_toml);
 
 /// `tidal:budget=32|64,select=2+8|2+14` -> the four specs. Throws InputError: an empty alternative.
 std::vector<std::string> expand_spec(const std::string& spec);

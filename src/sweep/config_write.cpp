@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "sweep/config.h"
 
 namespace tide {
@@ -62,10 +63,19 @@ std::string to_toml(const SweepConfig& config) {
   add("question", quoted(config.question));
   add("output_error", config.output_error ? "true" : "false");
   add("batch", whole(config.batch));
+  if (!config.memory.empty()) add("memory", quoted(config.memory));
   add("latency_steps", whole(config.latency_steps));
   add("latency_lengths", list_of(config.latency_lengths, whole));
   if (!config.files.empty()) text += "\n[files]\n";
   for (const auto& [file, digest] : config.files) add(quoted(file).c_str(), quoted(digest));
+  return text;
+}
+
+std::string fingerprint(const std::string& config_toml) {
+  std::string text;
+  for (const std::string& line : split(config_toml, '\n')) {
+    if (!line.starts_with("batch = ") && !line.starts_with("memory = ")) text += line + "\n";
+  }
   return text;
 }
 

@@ -38,14 +38,4 @@ struct SweepOutcome {
 SweepOutcome run_sweep(Decoder& decoder, const SweepPlan& plan, ResultsFile& results,
                        const SweepHooks& hooks);
 
-/// Upper bound of the time that the rows take, from one prefill and a few steps of a batch of the plan's
-/// own first rows.
-struct SweepEstimate {
-  double seconds = 0;
-  double prefill_ms = 0;       ///< of the longest sample, by every prefill rule
-  double row_step_ms = 0;      ///< one row's share of a batch's step
-  std::int64_t row_steps = 0;  ///< when every answer runs to its limit
-};
-SweepEstimate estimate_sweep(Decoder& decoder, const SweepPlan& plan);
-
 }  // namespace tide

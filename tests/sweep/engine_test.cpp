@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "sweep/csv.h"
+#include "sweep/estimate.h"
 #include "tests/sweep/sweep_helpers.h"
 
 namespace tide::testing {
