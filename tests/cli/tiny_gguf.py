@@ -17,15 +17,15 @@ def byte_alphabet():
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
 
 
-def write(path, seed=0, hidden=HIDDEN, end_of_turn=None):
+def write(path, seed=0, hidden=HIDDEN, end_of_turn=None, n_layers=N_LAYERS, max_positions=MAX_POSITIONS):
     """Writes the checkpoint. Hugging Face wants a hidden size that the heads divide: 96 is one. `end_of_turn`: the id
     of a second token at which a text ends."""
     tokens = byte_alphabet() + ["th", "he", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     kinds = [gguf.TokenType.NORMAL] * 258 + [gguf.TokenType.CONTROL] * 3
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
-    writer.add_block_count(N_LAYERS)
-    writer.add_context_length(MAX_POSITIONS)
+    writer.add_block_count(n_layers)
+    writer.add_context_length(max_positions)
     writer.add_embedding_length(hidden)
     writer.add_feed_forward_length(FFN)
     writer.add_head_count(N_HEADS)
@@ -52,7 +52,7 @@ def write(path, seed=0, hidden=HIDDEN, end_of_turn=None):
 
     add("token_embd.weight", len(tokens), hidden)
     add("output_norm.weight", hidden)
-    for layer in range(N_LAYERS):
+    for layer in range(n_layers):
         add(f"blk.{layer}.attn_norm.weight", hidden)
         add(f"blk.{layer}.attn_q.weight", N_HEADS * HEAD_DIM, hidden)
         add(f"blk.{layer}.attn_k.weight", N_KV_HEADS * HEAD_DIM, hidden)
