@@ -138,6 +138,7 @@ void append(const PublishedSeries& series, const TableRows* table, std::vector<C
         made.ours = ours.ours, made.low = ours.low, made.high = ours.high, made.n = ours.n;
         made.ours_from = ours.ours_from;
       }
+      if (std::isnan(made.ours) && std::isnan(made.published)) continue;  // neither ran it
       if (!series.x_column.empty()) made.x = x;
       if (cells.size() > 1) made.series += " (" + cell + ")";
       out.push_back(std::move(made));

@@ -13,6 +13,8 @@
 namespace tide::analysis {
 namespace {
 
+constexpr std::string_view kSpecKey = "policy.";
+
 /// "FFS.....S…" -> "2+8".
 std::string choosing_layers(const std::string& placement) {
   std::string layers;
@@ -98,11 +100,14 @@ bool TableRows::has_column(const std::string& column) const {
 }
 
 std::string TableRows::text(std::size_t row, const std::string& key) const {
-  const auto column = std::find(header_.begin(), header_.end(), key);
-  if (column != header_.end()) return rows_[row][static_cast<std::size_t>(column - header_.begin())];
-  const auto policy = std::find(header_.begin(), header_.end(), "policy");
-  if (policy == header_.end()) return "";
-  return spec_value(rows_[row][static_cast<std::size_t>(policy - header_.begin())], key);
+  const auto field = [&](const std::string& column) -> const std::string* {
+    const auto found = std::find(header_.begin(), header_.end(), column) - header_.begin();
+    return found == std::ssize(header_) ? nullptr : &rows_[row][static_cast<std::size_t>(found)];
+  };
+  if (const std::string* own = field(key)) return *own;
+  const std::string* policy = field("policy");
+  if (policy == nullptr) return "";
+  return spec_value(*policy, key.starts_with(kSpecKey) ? key.substr(kSpecKey.size()) : key);
 }
 
 double TableRows::number(std::size_t row, const std::string& key) const { return number_of(text(row, key)); }

@@ -16,7 +16,7 @@ class TableRows {
   std::size_t size() const { return rows_.size(); }
   bool has_column(const std::string& column) const;
   /// A field; of what is no column, the key of the row's policy: its parameters, `name`, and `select`, its
-  /// choosing layers. "" where there is neither.
+  /// choosing layers. `policy.KEY` is the key where a column has its name. "" where there is neither.
   std::string text(std::size_t row, const std::string& key) const;
   /// A number, also 1/16 and 10%; NaN where there is none.
   double number(std::size_t row, const std::string& key) const;

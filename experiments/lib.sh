@@ -87,7 +87,7 @@ head_map() {
 finish() {
   "$tidegauge" compare --published "$here/published.toml" .
   if [[ -n $keep ]]; then keep_small_files; fi
-  printf '%s: %d s; %s holds compared.csv, compared.svg and the rest\n' "$name" $((SECONDS - begin)) "${keep:+$keep/$name and }$out"
+  printf '%s: %d s; compared.csv, compared.svg and the rest are in %s\n' "$name" $((SECONDS - begin)) "$out${keep:+, the small files in $keep/$name}"
 }
 
 # Tables, the figures that an experiment is about, config and machine of every step; pages, recordings and the rest of

@@ -95,6 +95,20 @@ TEST(Published, ReadsArraysOfJsonAndValuesThatStandThere) {
   EXPECT_EQ(figures[0].ours, 0.1);
 }
 
+TEST(Published, TellsAColumnFromAKeyOfThePolicyWithItsName) {
+  const Folder folder;
+  const std::string table =
+      "policy,correct,kl\n\"tidal:budget=64,correct=16\",3,0.1\ntidal:budget=64,0,0.5\n";
+  const std::string head = "table = \"table.csv\"\nmeasure = \"kl\"\n[[series]]\nname = \"s\"\n";
+  const auto periods =
+      compared(folder, head + "where = { name = \"tidal\" }\nx_column = \"policy.correct\"\n", table);
+  ASSERT_EQ(periods.size(), 1u);
+  EXPECT_EQ(periods[0].x, 16);
+  const auto never = compared(folder, head + "where = { \"policy.correct\" = \"\" }\n", table);
+  ASSERT_EQ(never.size(), 1u);
+  EXPECT_EQ(never[0].ours, 0.5);
+}
+
 TEST(Published, SeveralLengthsAreSeriesOfTheirOwn) {
   const Folder folder;
   const auto figures =

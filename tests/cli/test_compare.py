@@ -48,12 +48,12 @@ class Compare(CommandCase):
     def test_bad_input(self):
         for text, *parts in (
             (PUBLISHED.replace("source", "sauce"), "published.toml, line 4: key 'sauce' is unknown; the nearest is 'source'"),
-            (PUBLISHED.replace('source = "a paper, table 2"', ""), "line 6: key 'source': expected the paper"),
-            (PUBLISHED.replace("0.84", '"0.84"'), "line 11: key 'published': expected a number"),
+            (PUBLISHED.replace('source = "a paper, table 2"', ""), "line 5: key 'source': expected the paper"),
+            (PUBLISHED.replace("0.84", '"0.84"'), "line 10: key 'published': expected a number"),
             (PUBLISHED.replace("[32, 64]", "[32]"), "key 'published': expected 1 numbers"),
             (PUBLISHED.replace('"table.csv"', '"tables.csv"'), "tables.csv: is not there"),
             (PUBLISHED.replace('"accuracy"', '"speed"'), "table.csv: has no column speed"),
-            (PUBLISHED.replace("= [0.74", "[0.74"), "line 11"),
+            (PUBLISHED.replace("= [0.74", "[0.74"), "line 10"),
         ):
             with self.subTest(parts[0]):
                 self.published.write_text(text)
