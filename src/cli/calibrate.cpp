@@ -128,7 +128,8 @@ std::string plus_list(const std::vector<int>& layers) { return fmt::format("{}",
 /// The anchors of the paper's model at the same depth of this one.
 std::vector<int> paper_anchors(const Model& model) {
   std::vector<int> layers;
-  const auto& placement = bind_policy("kascade", model)->placement();
+  const auto policy = bind_policy("kascade", model);
+  const auto& placement = policy->placement();
   for (std::size_t layer = 0; layer < placement.size(); ++layer) {
     if (placement[layer] == Role::select || placement[layer] == Role::estimate)
       layers.push_back(static_cast<int>(layer));
