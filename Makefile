@@ -3,10 +3,10 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench format lint
+.PHONY: help setup build demo test bench experiment experiments format lint
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what building and running needs (Debian packages, LibTorch, the default model)
 	@setup/prepare.sh run
@@ -29,6 +29,12 @@ bench: ## Measure decoding, prefill, forks, recording, offloading and kernels be
 	@setup/configure.sh $(BUILD)
 	@cmake --build $(BUILD) -j $(JOBS) --target tidegauge
 	@TIDEGAUGE=$(abspath $(BUILD))/tidegauge experiments/bench/run.sh $(MACHINE)
+
+experiment: build ## Run one experiment of a paper, NAME=quest-passkey, into out/papers (ARGS='model=FOLDER ...')
+	@experiments/$(if $(NAME),$(NAME),NAME)/run.sh $(ARGS)
+
+experiments: build ## Run all of them, one after the other: two hours on 2 cores; interrupted, it goes on where it stopped
+	@set -e; for published in experiments/*/published.toml; do "$${published%/*}/run.sh" $(ARGS); done
 
 format: ## Lay out the C++ sources with clang-format
 	@setup/prepare.sh style

@@ -136,6 +136,7 @@ class Run {
                     OverlapMeter(k_list, n_layers),
                     OverlapMeter(k_list, n_layers),
                     PersistenceMeter(k_list, n_layers, options.max_distance),
+                    UnionMeter(k_list, n_layers, model_.n_heads / model_.n_kv_heads),
                     {},
                     {},
                     {},
@@ -204,6 +205,7 @@ class Run {
       result_.overlap_layer.begin_sample();
       result_.recall->begin_sample();
       result_.persistence.begin_sample();
+      result_.unions.begin_sample();
       for_steps(source, [&](const StepMaps& maps) {
         head.build(maps);
         group.build(maps);
@@ -213,6 +215,7 @@ class Run {
         result_.overlap_layer.add_step(layer);
         result_.recall->add_step(unit);
         result_.persistence.add_step(head);
+        result_.unions.add_step(head);
       });
     });
     result_.bootstrap.emplace(std::move(weight), options.seed);

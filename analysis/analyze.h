@@ -14,6 +14,7 @@
 #include "analysis/persistence.h"
 #include "analysis/recall.h"
 #include "analysis/set_recall.h"
+#include "analysis/union_size.h"
 
 namespace tide::analysis {
 
@@ -63,6 +64,7 @@ struct Analysis {
 
   OverlapMeter overlap_head, overlap_group, overlap_layer;
   PersistenceMeter persistence;         ///< of query heads
+  UnionMeter unions;                    ///< of query heads
   std::optional<RecallMeter> recall;    ///< recall and mass of the unit; set unless stopped
   std::vector<SetRecallMeter> sets;     ///< one a policy that recorded sets
   std::vector<SetReuse> reuse;          ///< by policy, then layer

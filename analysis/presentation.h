@@ -11,7 +11,7 @@ namespace tide::analysis {
 
 /// Writes into `folder`, as PNG and SVG, for the headline k: overlap_head, overlap_group, overlap_layer,
 /// recall_same_head, recall_mapped, mass_same_head, mass_mapped (layer x layer), reselection, persistence,
-/// set_recall when sets were recorded, and those of write_evidence_figures. Throws WorkError.
+/// union, set_recall when sets were recorded, and those of write_evidence_figures. Throws WorkError.
 void write_analysis_figures(const std::filesystem::path& folder, const Analysis& analysis,
                             const Findings& findings);
 

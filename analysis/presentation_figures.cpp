@@ -122,6 +122,28 @@ void persistence_figure(const std::filesystem::path& folder, const Analysis& a, 
   write_line_chart(folder / "persistence", chart);
 }
 
+void union_figure(const std::filesystem::path& folder, const Analysis& a, std::size_t n, int k) {
+  const Eigen::MatrixXd size = a.unions.size(n).mean();
+  LineChart chart;
+  chart.title = fmt::format("Positions in the union of the heads' top-{}", k);
+  chart.subtitle = subtitle(a);
+  chart.x_label = "layer";
+  chart.y_label = fmt::format("positions (times k = {})", k);
+  const std::pair<const char*, Eigen::Index> lines[] = {{"all heads", UnionMeter::kAll},
+                                                        {"heads of a group", UnionMeter::kGroup}};
+  for (const auto& [name, column] : lines) {
+    LineSeries series;
+    series.name = name;
+    for (Eigen::Index layer = 0; layer < size.rows(); ++layer) {
+      if (std::isnan(size(layer, column))) continue;
+      series.x.push_back(static_cast<double>(layer));
+      series.y.push_back(size(layer, column) / k);
+    }
+    if (!series.x.empty()) chart.series.push_back(std::move(series));
+  }
+  if (!chart.series.empty()) write_line_chart(folder / "union", chart);
+}
+
 /// "tidal:budget=64, select 2+14" of a canonical spec: what is empty says nothing, and a placement as
 /// letters is as long as the model is deep.
 std::string short_policy(const SetRecallMeter& sets) {
@@ -177,6 +199,7 @@ void write_analysis_figures(const std::filesystem::path& folder, const Analysis&
   pair_figures(folder, analysis, n, findings.k);
   reselection_figure(folder, analysis, findings, n);
   persistence_figure(folder, analysis, findings, n);
+  union_figure(folder, analysis, n, findings.k);
   set_figure(folder, analysis, n, findings.k);
   write_evidence_figures(folder, analysis);
 }

@@ -224,6 +224,7 @@ SweepSummary summarise_sweep(const std::filesystem::path& run_folder, PlotlyPlac
   write_table(run_folder / "table.csv", summary.configurations);
   write_sweep_figures(run_folder, summary);
   write_method_figures(run_folder, summary);
+  write_parameter_figures(run_folder, summary);
   if (std::filesystem::exists(run_folder / "output_error.csv"))
     write_output_errors(run_folder, read_output_errors(run_folder / "output_error.csv"), summary);
   write_sweep_report(run_folder / "report.html", summary, plotly);

@@ -119,6 +119,11 @@ std::vector<std::string> write_sweep_figures(const std::filesystem::path& folder
 std::vector<std::string> write_method_figures(const std::filesystem::path& folder,
                                               const SweepSummary& summary);
 
+/// Quality, fidelity and cache hits against every parameter of a method of which the sweep has three or more
+/// numbers: a line for each of the other parameters' values.
+std::vector<std::string> write_parameter_figures(const std::filesystem::path& folder,
+                                                 const SweepSummary& summary);
+
 /// "needle, 1024 tokens"; "kv:lines=10" for a task whose samples have lengths of their own.
 std::string cell_words(const std::string& task, std::int64_t length);
 

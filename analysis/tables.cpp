@@ -93,6 +93,25 @@ std::string reselection_csv(const Analysis& a) {
                      second, placement_recall(same, kFirstSelect, second),
                      placement_recall(mapped, kFirstSelect, second));
     }
+    // without a second one
+    fmt::format_to(std::back_inserter(text), "{},{},,{:.9g},{:.9g}\n", a.options.k_list[n], kFirstSelect,
+                   placement_recall(same, kFirstSelect, -1), placement_recall(mapped, kFirstSelect, -1));
+  }
+  return text;
+}
+
+std::string union_csv(const Analysis& a) {
+  std::string text =
+      "k,layer,union_group,union_group_low,union_group_high,union_all,union_all_low,union_all_high\n";
+  for (std::size_t n = 0; n < a.options.k_list.size(); ++n) {
+    const SampleMatrix& samples = a.unions.size(n);
+    const Eigen::MatrixXd mean = samples.mean();
+    for (Eigen::Index layer = 0; layer < mean.rows(); ++layer) {
+      fmt::format_to(std::back_inserter(text), "{},{}", a.options.k_list[n], layer);
+      append(text, mean, samples, *a.bootstrap, layer, UnionMeter::kGroup);
+      append(text, mean, samples, *a.bootstrap, layer, UnionMeter::kAll);
+      text += '\n';
+    }
   }
   return text;
 }
@@ -177,6 +196,7 @@ void write_tables(const std::filesystem::path& folder, const Analysis& a) {
   write_text_atomically(folder / "mass.csv", pair_csv(a, mass));
   write_text_atomically(folder / "persistence.csv", persistence_csv(a));
   write_text_atomically(folder / "reselection.csv", reselection_csv(a));
+  write_text_atomically(folder / "union.csv", union_csv(a));
   write_text_atomically(folder / "set_recall.csv", set_recall_csv(a));
   // What an earlier analysis left here under --force must not pass for this one's.
   std::filesystem::remove(folder / "reuse.csv");

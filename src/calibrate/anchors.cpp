@@ -1,5 +1,7 @@
 #include "calibrate/anchors.h"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "base/error.h"
@@ -30,6 +32,36 @@ Anchors best_anchors(const std::vector<std::vector<double>>& worth, int count) {
   }
   Anchors anchors{std::vector<int>(at(count)), best[at(count)][at(n)]};
   for (int k = count, end = n; k > 0; --k) anchors.layers[at(k - 1)] = end = before[at(k)][at(end)];
+  return anchors;
+}
+
+double worth_of(const std::vector<std::vector<double>>& worth, const std::vector<int>& layers) {
+  TIDE_ASSERT(!layers.empty() && layers.front() == 0);
+  double value = 0;
+  std::size_t serving = 0;
+  for (std::size_t layer = 0; layer < worth.size(); ++layer) {
+    if (serving + 1 < layers.size() && static_cast<std::size_t>(layers[serving + 1]) == layer) ++serving;
+    value += worth[static_cast<std::size_t>(layers[serving])][layer];
+  }
+  return value;
+}
+
+Anchors greedy_anchors(const std::vector<std::vector<double>>& worth, int count) {
+  const auto n = static_cast<int>(worth.size());
+  TIDE_ASSERT(count >= 1 && count <= n);
+  Anchors anchors{{0}, worth_of(worth, {0})};
+  while (std::ssize(anchors.layers) < count) {
+    Anchors best{{}, -std::numeric_limits<double>::infinity()};
+    for (int layer = 1; layer < n; ++layer) {
+      std::vector<int> layers = anchors.layers;
+      const auto place = std::lower_bound(layers.begin(), layers.end(), layer);
+      if (place != layers.end() && *place == layer) continue;
+      layers.insert(place, layer);
+      const double value = worth_of(worth, layers);
+      if (value > best.value) best = {std::move(layers), value};
+    }
+    anchors = std::move(best);
+  }
   return anchors;
 }
 

@@ -17,4 +17,11 @@ struct Anchors {
 /// whose last anchors come first.
 Anchors best_anchors(const std::vector<std::vector<double>>& worth, int count);
 
+/// The same, by adding to layer 0 the layer that gains most, one by one (of equal ones the first): what a
+/// search that never takes a layer back finds.
+Anchors greedy_anchors(const std::vector<std::vector<double>>& worth, int count);
+
+/// What a placement is worth: its layers ascending, the first of them 0.
+double worth_of(const std::vector<std::vector<double>>& worth, const std::vector<int>& layers);
+
 }  // namespace tide

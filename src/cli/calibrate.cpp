@@ -125,6 +125,35 @@ std::vector<std::int64_t> rows_of(const Options& options) {
 
 std::string plus_list(const std::vector<int>& layers) { return fmt::format("{}", fmt::join(layers, "+")); }
 
+/// The anchors of the paper's model at the same depth of this one.
+std::vector<int> paper_anchors(const Model& model) {
+  std::vector<int> layers;
+  const auto policy = bind_policy("kascade", model);
+  const auto& placement = policy->placement();
+  for (std::size_t layer = 0; layer < placement.size(); ++layer) {
+    if (placement[layer] == Role::select || placement[layer] == Role::estimate)
+      layers.push_back(static_cast<int>(layer));
+  }
+  return layers;
+}
+
+/// What searches find, and the paper's anchors, beside one another: `most` is an anchor at every layer.
+nlohmann::json compared_anchors(const std::vector<std::vector<double>>& worth, const Anchors& dynamic,
+                                const std::vector<int>& paper, double most) {
+  const Anchors greedy = greedy_anchors(worth, static_cast<int>(dynamic.layers.size()));
+  const std::pair<const char*, Anchors> found[] = {
+      {"dynamic", dynamic}, {"greedy", greedy}, {"paper", {paper, worth_of(worth, paper)}}};
+  nlohmann::json placements = nlohmann::json::array();
+  for (const auto& [search, anchors] : found) {
+    placements.push_back({{"search", search},
+                          {"anchors", plus_list(anchors.layers)},
+                          {"n_anchors", anchors.layers.size()},
+                          {"value", anchors.value},
+                          {"share_of_best", anchors.value / most}});
+  }
+  return placements;
+}
+
 void place_anchors(Session& session, const Options& options, const std::string& config) {
   const ModelConfig& model = session.model->config();
   if (options.anchors > model.n_layers) {
@@ -144,15 +173,16 @@ void place_anchors(Session& session, const Options& options, const std::string& 
   map.model_sha256 = session.model->sha256();
   map.made_from = made_from(options);
   map.config_toml = config;
+  const double most = std::accumulate(importance.begin(), importance.end(), 0.0);
   map.evidence = nlohmann::json{
       {"anchors", anchors.layers},
       {"value", anchors.value},
+      {"placements", compared_anchors(worth, anchors, paper_anchors(*session.model), most)},
       {"importance", importance},
       {"similarity",
        similarity}}.dump();
   write_head_map(options.out, map);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-  const double most = std::accumulate(importance.begin(), importance.end(), 0.0);
   const std::string policy =
       fmt::format("kascade:select={},map=@{}", plus_list(anchors.layers), options.out.string());
   if (options.json) {

@@ -17,6 +17,7 @@ void add_import(CLI::App& root);
 void add_export(CLI::App& root);
 void add_inspect(CLI::App& root);
 void add_report(CLI::App& root);
+void add_compare(CLI::App& root);
 void add_task(CLI::App& root);
 
 }  // namespace tide::cli

@@ -40,6 +40,7 @@ void add_commands(CLI::App& root) {
   add_export(root);
   add_inspect(root);
   add_report(root);
+  add_compare(root);
   add_task(root);
   for (CLI::App* command : root.get_subcommands({})) {
     command->set_version_flag("--version", TIDEGAUGE_VERSION);

@@ -8,6 +8,7 @@
 #include "analysis/overlap.h"
 #include "analysis/persistence.h"
 #include "analysis/recall.h"
+#include "analysis/union_size.h"
 #include "base/error.h"
 
 namespace tide::analysis {
@@ -50,6 +51,29 @@ TEST(OverlapMeter, IsZeroAcrossCrossedHeadsAndOneWithItself) {
   EXPECT_EQ(overlap(1, 0), 0.0);
   EXPECT_TRUE(std::isnan(overlap(0, 2)));
   EXPECT_TRUE(std::isnan(overlap(2, 2)));
+}
+
+TEST(UnionMeter, CountsEachPositionOfSeveralHeadsOnce) {
+  StepMaps maps = crossed();                                                   // layer 0: {0, 1} and {3, 2}
+  maps.prob[1] = {0.5f, 0.25f, 0.125f, 0.0f, /**/ 0.5f, 0.125f, 0.25f, 0.0f};  // {0, 1} and {0, 2}
+  UnionMeter meter({1, 2}, 3, 2);
+  meter.begin_sample();
+  meter.add_step(head_sets(maps));
+  const Eigen::MatrixXd first = meter.size(0).mean(), both = meter.size(1).mean();
+  EXPECT_EQ(first(0, UnionMeter::kAll), 2);
+  EXPECT_EQ(both(0, UnionMeter::kAll), 4);
+  EXPECT_EQ(first(1, UnionMeter::kAll), 1);
+  EXPECT_EQ(both(1, UnionMeter::kAll), 3);
+  EXPECT_EQ(both(1, UnionMeter::kGroup), 3);  // one group of both heads
+  EXPECT_TRUE(std::isnan(both(2, UnionMeter::kAll)));
+}
+
+TEST(UnionMeter, TakesTheMeanOverGroups) {
+  UnionMeter meter({2}, 3, 1);  // groups of one head
+  meter.begin_sample();
+  meter.add_step(head_sets(crossed()));
+  EXPECT_EQ(meter.size(0).mean()(0, UnionMeter::kGroup), 2);
+  EXPECT_EQ(meter.size(0).mean()(0, UnionMeter::kAll), 4);
 }
 
 TEST(OverlapMeter, AveragesOverStepsOfAllSamplesAndKeepsEachSample) {

@@ -206,6 +206,25 @@ TEST(SweepMethods, ALineJoinsTheBudgetsOfOneMethod) {
   EXPECT_EQ(of(summary, "tidal:budget=32,map=m.json,placement=FS..").method, "tidal 1, mapped heads");
 }
 
+TEST(SweepParameters, AreChartedWhereThereAreThreeNumbersOfOne) {
+  const Folder folder;
+  std::vector<ResultRow> rows = {judged("full", 0, true, "")};
+  for (const char* budget : {"32", "64"}) {
+    for (const char* share : {"1/16", "1/8", "1/2"}) {
+      const std::string page = std::string(share) == "1/2" ? "8" : "16";  // two numbers: not charted
+      rows.push_back(
+          judged(fmt::format("label:budget={},channels={},page={}", budget, share, page), 0, true, budget));
+      rows.back().kl = 0.25;
+    }
+  }
+  const auto stems = write_parameter_figures(folder.path, summarise(rows, {}));
+  EXPECT_THAT(stems, ::testing::UnorderedElementsAre("parameter_label_channels_score",
+                                                     "parameter_label_channels_kl"));
+  const std::string chart = read_text(folder.path / "parameter_label_channels_score.svg");
+  for (const char* text : {"budget 32", "budget 64", "full attention", "Score against channels of label"})
+    EXPECT_NE(chart.find(text), std::string::npos) << text;
+}
+
 TEST(SweepMethods, ChartsNeedleMapsAndTablesAreWritten) {
   const Folder folder;
   std::vector<ResultRow> rows;

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <random>
 
 namespace tide {
@@ -63,6 +64,33 @@ TEST(Anchors, AreAsGoodAsTheBestOfAll) {
       }
     }
   }
+}
+
+TEST(Anchors, FoundGreedilyGrowOutOfOneAnotherAndNeverBeatTheBest) {
+  std::mt19937 random(12);
+  for (int trial = 0; trial < 20; ++trial) {
+    const int n = 8;
+    const Worth worth = random_worth(random, n, trial % 2 == 0);
+    std::vector<int> before;
+    for (int count = 1; count <= n; ++count) {
+      const Anchors anchors = greedy_anchors(worth, count);
+      ASSERT_EQ(anchors.layers.size(), static_cast<std::size_t>(count));
+      EXPECT_TRUE(std::includes(anchors.layers.begin(), anchors.layers.end(), before.begin(), before.end()));
+      EXPECT_NEAR(anchors.value, value_of(worth, anchors.layers), 1e-12);
+      EXPECT_LE(anchors.value, best_anchors(worth, count).value + 1e-12);
+      before = anchors.layers;
+    }
+  }
+}
+
+TEST(Anchors, FoundGreedilyMissWhatOnlyTwoTogetherGain) {
+  // Alone, layer 1 gains most; 2 and 3 together gain more than 1 and 3.
+  const Worth worth = {{1, 0, 0, 0}, {0, 0.6, 0.5, 0.4}, {0, 0, 1.3, 0}, {0, 0, 0, 1.4}};
+  EXPECT_THAT(greedy_anchors(worth, 2).layers, ::testing::ElementsAre(0, 1));
+  EXPECT_THAT(greedy_anchors(worth, 3).layers, ::testing::ElementsAre(0, 1, 3));
+  EXPECT_THAT(best_anchors(worth, 3).layers, ::testing::ElementsAre(0, 2, 3));
+  EXPECT_NEAR(worth_of(worth, {0, 2, 3}), 1 + 1.3 + 1.4, 1e-12);
+  EXPECT_NEAR(worth_of(worth, {0, 1, 3}), 1 + 0.6 + 0.5 + 1.4, 1e-12);
 }
 
 TEST(Anchors, FollowWhereTheLayersTurnAway) {

@@ -9,7 +9,7 @@ import unittest
 import tiny_gguf
 
 BINARY = os.environ["TIDEGAUGE_BINARY"]
-COMMANDS = ("record", "analyze", "sweep", "calibrate", "generate", "bench", "import", "export", "inspect", "report",
+COMMANDS = ("record", "analyze", "sweep", "calibrate", "generate", "bench", "import", "export", "inspect", "report", "compare",
             "task", "plan")
 
 

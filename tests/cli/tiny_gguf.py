@@ -17,22 +17,22 @@ def byte_alphabet():
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
 
 
-def write(path, seed=0, hidden=HIDDEN, end_of_turn=None):
+def write(path, seed=0, hidden=HIDDEN, end_of_turn=None, n_layers=N_LAYERS, max_positions=MAX_POSITIONS, head_dim=HEAD_DIM):
     """Writes the checkpoint. Hugging Face wants a hidden size that the heads divide: 96 is one. `end_of_turn`: the id
     of a second token at which a text ends."""
     tokens = byte_alphabet() + ["th", "he", "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     kinds = [gguf.TokenType.NORMAL] * 258 + [gguf.TokenType.CONTROL] * 3
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
-    writer.add_block_count(N_LAYERS)
-    writer.add_context_length(MAX_POSITIONS)
+    writer.add_block_count(n_layers)
+    writer.add_context_length(max_positions)
     writer.add_embedding_length(hidden)
     writer.add_feed_forward_length(FFN)
     writer.add_head_count(N_HEADS)
     writer.add_head_count_kv(N_KV_HEADS)
-    writer.add_key_length(HEAD_DIM)
-    writer.add_value_length(HEAD_DIM)
-    writer.add_rope_dimension_count(HEAD_DIM)
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_rope_dimension_count(head_dim)
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("gpt2")
@@ -52,12 +52,12 @@ def write(path, seed=0, hidden=HIDDEN, end_of_turn=None):
 
     add("token_embd.weight", len(tokens), hidden)
     add("output_norm.weight", hidden)
-    for layer in range(N_LAYERS):
+    for layer in range(n_layers):
         add(f"blk.{layer}.attn_norm.weight", hidden)
-        add(f"blk.{layer}.attn_q.weight", N_HEADS * HEAD_DIM, hidden)
-        add(f"blk.{layer}.attn_k.weight", N_KV_HEADS * HEAD_DIM, hidden)
-        add(f"blk.{layer}.attn_v.weight", N_KV_HEADS * HEAD_DIM, hidden)
-        add(f"blk.{layer}.attn_output.weight", hidden, N_HEADS * HEAD_DIM)
+        add(f"blk.{layer}.attn_q.weight", N_HEADS * head_dim, hidden)
+        add(f"blk.{layer}.attn_k.weight", N_KV_HEADS * head_dim, hidden)
+        add(f"blk.{layer}.attn_v.weight", N_KV_HEADS * head_dim, hidden)
+        add(f"blk.{layer}.attn_output.weight", hidden, N_HEADS * head_dim)
         add(f"blk.{layer}.ffn_norm.weight", hidden)
         add(f"blk.{layer}.ffn_gate.weight", FFN, hidden)
         add(f"blk.{layer}.ffn_up.weight", FFN, hidden)
