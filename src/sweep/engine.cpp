@@ -30,7 +30,7 @@ std::int64_t new_tokens_of(const SweepPlan& plan, const Sample& sample) {
 /// `policies`: those that the prompt is passed for; `n_readers` of them read the full distributions.
 std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan, const SweepPlan::SampleRef& ref,
                                     std::vector<std::shared_ptr<const AttentionPolicy>> policies,
-                                    std::size_t n_readers) {
+                                    std::size_t n_readers, PromptKeeper* keeper = nullptr) {
   const Model& model = decoder.model();
   auto work = std::make_shared<SampleWork>();
   work->task = ref.task;
@@ -39,7 +39,7 @@ std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan, con
   const std::span<const std::int32_t> ids = work->sample.prompt_ids;
   const std::size_t prefilled = ids.size() - static_cast<std::size_t>(work->sample.decoded_tail);
   policies.push_back(plan.full);  // the reference's, which is dense whatever the others ask for
-  work->prompts = Prompts(decoder, ids.first(prefilled), policies);
+  work->prompts = Prompts(decoder, ids.first(prefilled), policies, keeper);
   work->tail.assign(ids.begin() + static_cast<std::ptrdiff_t>(prefilled), ids.end());
   work->new_tokens = new_tokens_of(plan, work->sample);
   work->config = &model.config();
@@ -48,7 +48,8 @@ std::shared_ptr<SampleWork> prepare(Decoder& decoder, const SweepPlan& plan, con
   return work;
 }
 
-/// Memory that the prompts of samples in work may take together; one prompt is always taken in.
+/// Memory that the prompts of samples in work may take together, those of a keeper aside; one prompt is
+/// always taken in.
 constexpr std::size_t kPromptBytes = std::size_t{1} << 30;
 
 /// Hands out the jobs of one sample after the other, so that a batch stays full across samples.
@@ -112,9 +113,11 @@ class Engine {
   void open(const SweepPlan::SampleRef& sample) {
     const auto policies = missing(sample);
     if (policies.empty()) return;
-    const auto work = prepare(decoder_, plan_, sample, policies, policies.size());
+    const auto work = prepare(decoder_, plan_, sample, policies, policies.size(), hooks_.keeper);
     std::vector<std::weak_ptr<const Prompt>> opened;
-    for (const auto& prompt : work->prompts.all()) opened.push_back(prompt);
+    for (const auto& prompt : work->prompts.all()) {
+      if (!hooks_.keeper || !hooks_.keeper->holds(prompt)) opened.push_back(prompt);
+    }
     in_work_.push_back(std::move(opened));
     jobs_.push_back(reference_job(work, plan_.full));
     for (const Policy& policy : policies) {
