@@ -129,8 +129,8 @@ std::shared_ptr<const AttentionPolicy> bind_policy(const std::string& spec, cons
   PolicyContext context;
   context.config = &model.config();
   // Only what was made for a model asks which one it is; the digest of a large checkpoint takes seconds.
-  const bool asks =
-      spec.find("map=@") != std::string::npos || spec.find("calibration=@") != std::string::npos;
+  const bool asks = spec.starts_with('@') || spec.find("map=@") != std::string::npos ||
+                    spec.find("calibration=@") != std::string::npos;
   if (asks) context.model_sha256 = model.sha256();
   return make_policy(spec, context);
 }

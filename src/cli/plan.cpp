@@ -13,13 +13,6 @@ namespace tide::cli {
 
 namespace {
 
-/// The user's head map, which must be sound; with `auto` none yet.
-std::string given_map(const PlanOptions& options) {
-  if (options.map == "auto" || options.map == "none") return "";
-  if (!options.map.starts_with('@')) fail_input("--map {}: expected auto, none or @FILE", options.map);
-  return options.map.substr(1);
-}
-
 void tell(const PlanOptions& options, const nlohmann::json& result) {
   if (options.json) {
     print_json(result);
@@ -31,6 +24,7 @@ void tell(const PlanOptions& options, const nlohmann::json& result) {
                rival["accuracy"].get<double>(), rival["low"].get<double>(), rival["high"].get<double>(),
                rival["rows_read"].get<double>(), rival["policy"].get<std::string>());
   }
+  fmt::print("chosen: {}\n", result["validation"][1]["candidate"].get<std::string>());
   fmt::print("placement: {}\nreport: {}\n", (options.out / "placement.toml").string(),
              (options.out / "report.html").string());
 }
@@ -39,7 +33,9 @@ void tell(const PlanOptions& options, const nlohmann::json& result) {
 std::string fingerprint(const PlanWork& work, const CLI::App& command) {
   std::string text = resolved_config(command);
   text += fmt::format("# model {}\n", work.session.model->sha256());
-  for (const std::filesystem::path& file : {work.options.text, std::filesystem::path(work.map)}) {
+  std::vector<std::filesystem::path> files = {work.options.text};
+  if (work.options.map.starts_with('@')) files.emplace_back(work.options.map.substr(1));
+  for (const std::filesystem::path& file : files) {
     if (!file.empty()) text += fmt::format("# {} {}\n", file.string(), sha256_of_file(file));
   }
   return text;
@@ -51,20 +47,39 @@ void open_folder(const PlanOptions& options, const std::string& config) {
   const bool exists = std::filesystem::exists(file);
   if (options.force && exists && read_text(file).starts_with("# tidegauge plan") &&
       read_text(file) != config) {
-    for (const char* made :
-         {"headmap.json", "search.csv", "choice.csv", "plan.json", "placement.toml", "report.html"})
+    for (const char* made : {"headmap.json", "evidence.json", "search.csv", "choice.csv", "plan.json",
+                             "placement.toml", "report.html"})
       std::filesystem::remove(options.out / made);
-    std::filesystem::remove_all(options.out / "validation");
+    for (const char* made : {"headmaps", "validation"}) std::filesystem::remove_all(options.out / made);
   }
   prepare_output_folder(options.out, config, options.force);
+}
+
+/// What cannot be decoded is told before a folder is made: every budget, and every value of every setting.
+void check_candidates(const PlanWork& work) {
+  for (const std::string& budget : work.options.budgets) {
+    bind_policy("oracle:budget=" + budget,
+                *work.session.model);  // a rival, and tells what is wrong with a budget
+    const SettingSpace space = work.settings(budget);
+    std::vector<Candidate> candidates = {{{work.options.first}, space.first()}};
+    for (Candidate& other : space.changed(candidates)) candidates.push_back(std::move(other));
+    for (Candidate& candidate : candidates) {
+      const auto map = candidate.settings.find("map");
+      if (map != candidate.settings.end() && map->second != "file") map->second = "none";  // made later
+      bind_policy(work.spec(candidate), *work.session.model);
+    }
+  }
 }
 
 void run(const PlanOptions& options, const CLI::App& command) {
   if (options.cost == "latency" && options.latency_steps == 0)
     fail_input("--cost latency: needs --latency-steps above 0");
-  PlanWork work{options, open_session(options.model), given_map(options), {}};
-  // What cannot be decoded is told before a folder is made.
-  bind_policy(work.spec({{options.first}}, true), *work.session.model);
+  if (options.cost_at_most && command.count("--floor") > 0)
+    fail_input("--cost-at-most: is a goal of its own, --floor another");
+  PlanMethod method = PlanMethod::parse(options.method);
+  PlanMaps maps = plan_maps(options.map, options.map_k, options.out, method);
+  PlanWork work{options, open_session(options.model), std::move(method), std::move(maps)};
+  check_candidates(work);
   const SweepPlan samples = samples_of(work, options.validate, options.model.seed + 1, {"full"});
   const Task& task = *samples.tasks.front();
   if (!task.score(task.sample(samples.samples.front().spec), "").correct)
@@ -97,11 +112,25 @@ void add_plan(CLI::App& root) {
                       "Text file that passages are taken from (default: the King James Bible)");
   command
       ->add_option("--method", options->method,
-                   "Policy spec of a method that reuses chosen sets, without budget, placement and map")
+                   "Method that reuses chosen sets: tidal, kascade, lessismore, omnikv. Settings given are "
+                   "fixed (tidal:recent=4) or chosen among (tidal:recent=4|8); others are chosen")
       ->capture_default_str();
-  command->add_option("--budget", options->budget, "Positions a set holds, or a share: 64, 5%")
+  command
+      ->add_option("--budget", options->budgets,
+                   "Positions a set holds, or shares, comma-separated: 16,32,5%")
+      ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--map", options->map, "Head map: auto (made of plain text), none, @FILE")
+  command
+      ->add_option(
+          "--map", options->map,
+          "Head maps to choose among: auto or text (made of plain text; none as well), task (made of "
+          "the search's samples), text+task, none, @FILE")
+      ->capture_default_str();
+  command
+      ->add_option("--map-k", options->map_k,
+                   "Top positions that a map is made for, comma-separated: one map for each")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 16))
       ->capture_default_str();
   command->add_option("--select-layers", options->max_select, "Selection layers at most")
       ->check(CLI::Range(1, 4096))
@@ -115,6 +144,10 @@ void add_plan(CLI::App& root) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
+      ->add_option("--cost-at-most", options->cost_at_most,
+                   "In place of --floor: the most accurate that costs no more, in what --cost counts")
+      ->check(CLI::PositiveNumber);
+  command
       ->add_option("--cost", options->cost, "What is kept low: K/V rows read, or a step's predicted latency")
       ->check(CLI::IsMember({"rows", "latency"}))
       ->capture_default_str();
@@ -126,6 +159,17 @@ void add_plan(CLI::App& root) {
   command->add_option("--samples", options->samples, "Samples that the search uses")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
       ->capture_default_str();
+  command
+      ->add_option("--choice", options->choice,
+                   "Samples on which the leaders' answers are compared, the search's among them")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--criterion", options->criterion,
+                   "What the search goes by, teacher-forced: agree (share of the answer's tokens decoded as "
+                   "full attention does), logprob")
+      ->check(CLI::IsMember({"agree", "logprob"}))
+      ->capture_default_str();
   command->add_option("--validate", options->validate, "Samples that the chosen placement is validated on")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20))
       ->capture_default_str();
@@ -136,6 +180,12 @@ void add_plan(CLI::App& root) {
       ->add_option(
           "--exhaustive", options->exhaustive,
           "All placements of a number of selection layers are looked at when they are no more than this")
+      ->capture_default_str();
+  command
+      ->add_option("--search", options->search,
+                   "Placements: exhaustive, beam, greedy (a layer added, layers taken away), auto (all where "
+                   "there are no more than --exhaustive, else beam)")
+      ->check(CLI::IsMember({"auto", "exhaustive", "beam", "greedy"}))
       ->capture_default_str();
   command->add_option("--beam", options->beam, "Else: placements that are extended and altered")
       ->check(CLI::Range(1, 1000))

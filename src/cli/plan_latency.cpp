@@ -10,29 +10,27 @@ namespace tide::cli {
 
 namespace {
 
-/// A budget in positions: "64", or "5%" of those in use.
-double positions_of(const std::string& budget, double kv_len) {
-  if (budget.ends_with('%'))
-    return parse_number(budget.substr(0, budget.size() - 1), "budget") / 100 * kv_len;
-  return budget.empty() ? kv_len : parse_number(budget, "budget");
+/// What a set holds; everything, of a policy without a budget.
+double positions_of(const std::string& budget, std::int64_t kv_len) {
+  return static_cast<double>(budget.empty() ? kv_len : budget_positions(budget, kv_len));
 }
 
-std::string times_four(const std::string& budget, double kv_len) {
-  return std::to_string(std::max(1, static_cast<int>(4 * positions_of(budget, kv_len))));
+std::string times_four(const std::string& budget, std::int64_t length) {
+  return std::to_string(std::max<std::int64_t>(1, 4 * budget_positions(budget, length)));
 }
 
 /// Few and many selection layers, few and many full ones.
-std::vector<Candidate> measured_placements(const PlanWork& work) {
+std::vector<std::vector<int>> measured_placements(const PlanWork& work) {
   const int n = work.session.model->config().n_layers, first = work.options.first;
-  std::vector<Candidate> placements = {{{first}}};
+  std::vector<std::vector<int>> placements = {{first}};
   if (n - first < 4) return placements;
   const int middle = first + (n - first) / 2, quarter = first + (n - first) / 4;
-  placements.push_back({{first, middle}});
-  placements.push_back({{middle}});
-  Candidate every_third;
-  for (int layer = first; layer < n; layer += 3) every_third.select.push_back(layer);
+  placements.push_back({first, middle});
+  placements.push_back({middle});
+  std::vector<int> every_third;
+  for (int layer = first; layer < n; layer += 3) every_third.push_back(layer);
   placements.push_back(every_third);
-  if (quarter > first) placements.push_back({{quarter, middle}});
+  if (quarter > first) placements.push_back({quarter, middle});
   return placements;
 }
 
@@ -47,8 +45,8 @@ std::vector<analysis::LatencySample> measure(PlanWork& work, const std::vector<s
                       [&](std::int64_t done, std::int64_t total) { progress.update(done, total); });
   std::vector<analysis::LatencySample> samples;
   for (const LatencyMeasure& one : measures) {
-    const auto kv_len = static_cast<double>(one.kv_len);
-    samples.push_back({one.placement, kv_len, positions_of(one.budget, kv_len), one.median_ms});
+    samples.push_back({one.placement, static_cast<double>(one.kv_len), positions_of(one.budget, one.kv_len),
+                       one.median_ms});
   }
   return samples;
 }
@@ -71,11 +69,13 @@ nlohmann::json json_of(const std::vector<analysis::LatencySample>& samples,
 std::optional<PlanLatency> measure_plan_latency(PlanWork& work, const std::vector<Candidate>& held_out) {
   const std::int64_t length = work.options.length;
   std::vector<std::string> specs = {"full"}, held_specs;
-  for (const Candidate& candidate : measured_placements(work)) {
-    specs.push_back(work.spec(candidate, true));
-    specs.push_back(work.spec(candidate, true, times_four(work.options.budget, static_cast<double>(length))));
+  for (const auto& placement : measured_placements(work)) {
+    Candidate candidate{placement, held_out.front().settings};
+    specs.push_back(work.spec(candidate));
+    candidate.settings["budget"] = times_four(candidate.settings["budget"], length);
+    specs.push_back(work.spec(candidate));
   }
-  for (const Candidate& candidate : held_out) held_specs.push_back(work.spec(candidate, true));
+  for (const Candidate& candidate : held_out) held_specs.push_back(work.spec(candidate));
   const auto fitted = measure(work, specs, {length / 2, length});
   if (fitted.empty()) return std::nullopt;
   const auto checked = measure(work, held_specs, {length * 3 / 4});
@@ -90,8 +90,8 @@ std::optional<PlanLatency> measure_plan_latency(PlanWork& work, const std::vecto
 
 double PlanLatency::predict_ms(const PlanWork& work, const std::string& policy_spec) const {
   const auto policy = bind_policy(policy_spec, *work.session.model);
-  const auto kv_len = static_cast<double>(work.options.length);
-  return model.predict_ms(placement_letters(policy->placement()), kv_len,
+  const std::int64_t kv_len = work.options.length;
+  return model.predict_ms(placement_letters(policy->placement()), static_cast<double>(kv_len),
                           positions_of(policy->budget(), kv_len));
 }
 

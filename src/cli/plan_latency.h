@@ -19,9 +19,9 @@ struct PlanLatency {
   double predict_ms(const PlanWork& work, const std::string& policy_spec) const;
 };
 
-/// Decodes placements of few and many selection layers at half and all of the plan's length and at the budget
-/// and four times it, fits the model, and measures `held_out` between those lengths. Nothing after a signal.
-/// Throws InputError.
+/// Decodes placements of few and many selection layers at half and all of the plan's length and at the first
+/// candidate's budget and four times it, fits the model, and measures `held_out` between those lengths.
+/// Nothing after a signal. Throws InputError.
 std::optional<PlanLatency> measure_plan_latency(PlanWork& work, const std::vector<Candidate>& held_out);
 
 }  // namespace tide::cli

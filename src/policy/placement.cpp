@@ -1,12 +1,10 @@
 #include "policy/placement.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "policy/plan_file.h"
 #include "policy/spec.h"
 
 namespace tide {
@@ -15,16 +13,7 @@ namespace {
 
 /// The letters of `placement=`; `@FILE` reads the key `placement` of a plan's file.
 std::string placement_text(const std::string& value, const std::string& where) {
-  if (!value.starts_with('@')) return value;
-  const std::string file = value.substr(1);
-  try {
-    const toml::table plan = toml::parse(read_text(file), file);
-    const auto letters = plan["placement"].value<std::string>();
-    if (!letters) fail_input("{}: placement: {} has no text under key 'placement'", where, file);
-    return *letters;
-  } catch (const toml::parse_error& error) {
-    fail_input("{}: placement: {}, line {}: {}", where, file, error.source().begin.line, error.description());
-  }
+  return value.starts_with('@') ? placement_of_plan(value.substr(1), where) : value;
 }
 
 std::vector<Role> parse_placement(PolicySpec& spec, const ModelConfig& config, std::string_view allowed) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "policy/base.h"
+#include "policy/plan_file.h"
 
 namespace tide {
 
@@ -37,7 +38,7 @@ constexpr std::array kEntries = {
 }  // namespace
 
 std::shared_ptr<const AttentionPolicy> make_policy(std::string_view text, const PolicyContext& context) {
-  PolicySpec spec(text);
+  PolicySpec spec(text.starts_with('@') ? policy_of_plan(std::string(text.substr(1))) : std::string(text));
   for (const Entry& entry : kEntries) {
     if (spec.name() == entry.name) return entry.make(spec, context);
   }

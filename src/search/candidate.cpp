@@ -8,14 +8,20 @@
 
 namespace tide {
 
-std::string Candidate::text() const { return fmt::format("{}", fmt::join(select, "+")); }
+std::string Candidate::layers() const { return fmt::format("{}", fmt::join(select, "+")); }
 
-std::vector<Candidate> CandidateSpace::all(int n_select) const {
+std::string Candidate::text() const {
+  std::string text = layers();
+  for (const auto& [name, value] : settings) text += fmt::format(" {}={}", name, value);
+  return text;
+}
+
+std::vector<Candidate> CandidateSpace::all(int n_select, const MethodSettings& settings) const {
   std::vector<Candidate> found;
   std::vector<int> chosen;
   const auto descend = [&](const auto& self, int from) -> void {
     if (static_cast<int>(chosen.size()) == n_select) {
-      found.push_back({chosen});
+      found.push_back({chosen, settings});
       return;
     }
     const bool first_and_fixed = chosen.empty() && fixed_first;
@@ -45,6 +51,20 @@ std::vector<Candidate> CandidateSpace::extended(const std::vector<Candidate>& fr
       if (std::find(longer.select.begin(), longer.select.end(), layer) != longer.select.end()) continue;
       longer.select.insert(std::upper_bound(longer.select.begin(), longer.select.end(), layer), layer);
       if (!fixed_first || longer.select.front() == first) found.insert(std::move(longer));
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
+std::vector<Candidate> CandidateSpace::shortened(const std::vector<Candidate>& from) const {
+  std::set<Candidate> found;
+  for (const Candidate& candidate : from) {
+    if (candidate.select.size() < 2) continue;
+    for (const int gone : candidate.select) {
+      if (fixed_first && gone == first) continue;
+      Candidate shorter = candidate;
+      std::erase(shorter.select, gone);
+      found.insert(std::move(shorter));
     }
   }
   return {found.begin(), found.end()};

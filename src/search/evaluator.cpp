@@ -5,12 +5,13 @@
 
 namespace tide {
 
-Evaluator::Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path results, PolicyOf policy_of,
-                     SweepHooks hooks)
+Evaluator::Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path results, Criterion criterion,
+                     PolicyOf policy_of, SweepHooks hooks)
     : decoder_(decoder),
       plan_(std::move(plan)),
       samples_(plan_.samples),
       path_(std::move(results)),
+      criterion_(criterion),
       policy_of_(std::move(policy_of)),
       hooks_(std::move(hooks)) {
   plan_.forced_only = true;
@@ -22,7 +23,7 @@ Evaluator::Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path res
 
 void Evaluator::remember(const ResultRow& row) {
   if (row.status != "ok") fail_work("{}: policy {}: {}", path_.string(), row.key.policy, row.status);
-  values_[row.key.text()] = {row.answer_logprob, row.rows_read};
+  values_[row.key.text()] = {row.answer_logprob, row.agree, row.rows_read};
 }
 
 std::vector<Standing> Evaluator::measure(std::span<const Candidate> candidates, std::int64_t begin,
@@ -40,12 +41,17 @@ std::vector<Standing> Evaluator::measure(std::span<const Candidate> candidates, 
 }
 
 Standing Evaluator::standing_of(const Candidate& candidate, const AttentionPolicy& policy) const {
-  Standing standing{candidate, {}, 0};
+  constexpr double kTieBreak = 0.01;
+  Standing standing{candidate};
   for (const auto& sample : plan_.samples) {
     const auto found = values_.find(row_key(*sample.task, sample.spec, policy).text());
-    const Value value = found == values_.end() ? Value{0, 0} : found->second;  // after a signal
-    standing.worth.push_back(value.logprob);
-    standing.rows_read += value.rows_read / static_cast<double>(plan_.samples.size());
+    const Value value = found == values_.end() ? Value{} : found->second;  // after a signal
+    standing.worth.push_back(criterion_ == Criterion::agree ? value.agree + kTieBreak * value.logprob
+                                                            : value.logprob);
+    const auto share = 1 / static_cast<double>(plan_.samples.size());
+    standing.rows_read += value.rows_read * share;
+    standing.answer_logprob += value.logprob * share;
+    standing.agree += value.agree * share;
   }
   return standing;
 }

@@ -14,6 +14,15 @@
 
 namespace tide {
 
+/// What makes a candidate worth more on a sample, teacher-forced.
+enum class Criterion {
+  /// Share of the answer's tokens that the policy would decode as full attention does; the log-probability
+  /// breaks ties. It tells right answers from wrong ones: what counts is which token is the most likely one,
+  /// not by how much.
+  agree,
+  logprob,  ///< of the answer, nats a token
+};
+
 /// A candidate as a policy bound to the model.
 using PolicyOf = std::function<std::shared_ptr<const AttentionPolicy>(const Candidate&)>;
 
@@ -23,8 +32,8 @@ class Evaluator {
  public:
   /// `plan`: the task's samples, in the order in which the search uses them; its policies are replaced.
   /// Throws InputError: a results file of another kind.
-  Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path results, PolicyOf policy_of,
-            SweepHooks hooks = {});
+  Evaluator(Decoder& decoder, SweepPlan plan, std::filesystem::path results, Criterion criterion,
+            PolicyOf policy_of, SweepHooks hooks = {});
 
   std::int64_t n_samples() const { return static_cast<std::int64_t>(samples_.size()); }
   bool stopped() const { return stopped_; }  ///< a signal ended a measurement early: its values are worthless
@@ -34,7 +43,7 @@ class Evaluator {
 
  private:
   struct Value {
-    double logprob, rows_read;
+    double logprob = 0, agree = 0, rows_read = 0;
   };
 
   void remember(const ResultRow& row);
@@ -44,6 +53,7 @@ class Evaluator {
   SweepPlan plan_;
   std::vector<SweepPlan::SampleRef> samples_;
   std::filesystem::path path_;
+  Criterion criterion_;
   PolicyOf policy_of_;
   SweepHooks hooks_;
   std::map<std::string, Value> values_;  // by row key

@@ -38,22 +38,32 @@ std::vector<Judged> judge(Decoder& decoder, const SweepPlan& plan, const std::fi
 }
 
 std::size_t choose(std::span<const Judged> judged, std::span<const double> cost, double full_accuracy,
-                   double floor) {
+                   const Objective& objective) {
   TIDE_ASSERT(!judged.empty() && judged.size() == cost.size());
   const auto rank = [&](std::size_t i) {
     const Judged& one = judged[i];
-    return one.accuracy() >= floor * full_accuracy ? std::tuple(0, cost[i], -one.answer_logprob)
-                                                   : std::tuple(1, -one.accuracy(), -one.answer_logprob);
+    const double accuracy = one.accuracy(), logprob = one.answer_logprob;
+    if (objective.cost_at_most) {
+      return cost[i] <= *objective.cost_at_most ? std::tuple(0, -accuracy, -logprob)
+                                                : std::tuple(1, cost[i], -logprob);
+    }
+    return accuracy >= objective.floor * full_accuracy ? std::tuple(0, cost[i], -logprob)
+                                                       : std::tuple(1, -accuracy, -logprob);
   };
   std::size_t best = 0;
   for (std::size_t i = 1; i < judged.size(); ++i) best = rank(i) < rank(best) ? i : best;
   return best;
 }
 
+std::size_t most_accurate(std::span<const Judged> judged) {
+  const std::vector<double> costs(judged.size());
+  return choose(judged, costs, 1, {.floor = 2});
+}
+
 std::vector<Candidate> rule_of_thumb_and_random(const CandidateSpace& space, const Candidate& chosen,
                                                 int n_random, std::uint64_t seed) {
   const int middle = space.n_layers / 2;
-  std::vector<Candidate> rivals = {middle > 2 ? Candidate{{2, middle}} : Candidate{{2}}};
+  std::vector<Candidate> rivals = {{middle > 2 ? std::vector{2, middle} : std::vector{2}, chosen.settings}};
   std::set<Candidate> taken = {chosen, rivals.front()};
   const auto n_select = static_cast<int>(chosen.select.size());
   std::mt19937_64 random(seed);
@@ -63,7 +73,7 @@ std::vector<Candidate> rule_of_thumb_and_random(const CandidateSpace& space, con
     if (space.fixed_first) layers.insert(space.first);
     const auto room = static_cast<std::uint64_t>(space.n_layers - space.first);
     while (std::ssize(layers) < n_select) layers.insert(space.first + static_cast<int>(random() % room));
-    Candidate drawn{{layers.begin(), layers.end()}};
+    Candidate drawn{{layers.begin(), layers.end()}, chosen.settings};
     if (taken.insert(drawn).second) rivals.push_back(std::move(drawn));
   }
   return rivals;

@@ -10,11 +10,6 @@ namespace tide {
 
 namespace {
 
-bool stands_before(const Standing& a, const Standing& b) {
-  return std::tuple(-static_cast<std::int64_t>(a.worth.size()), -a.mean(), a.candidate) <
-         std::tuple(-static_cast<std::int64_t>(b.worth.size()), -b.mean(), b.candidate);
-}
-
 /// Whether `other` is behind the leader by more than chance explains.
 bool is_behind(const Standing& leader, const Standing& other, double errors) {
   const auto n = static_cast<double>(leader.worth.size());
@@ -31,7 +26,10 @@ bool is_behind(const Standing& leader, const Standing& other, double errors) {
 
 void add_block(Standing& standing, const Standing& block, std::int64_t before) {
   const auto was = static_cast<double>(before), is = static_cast<double>(block.worth.size());
-  standing.rows_read = (standing.rows_read * was + block.rows_read * is) / (was + is);
+  const auto unite = [&](double& mean, double more) { mean = (mean * was + more * is) / (was + is); };
+  unite(standing.rows_read, block.rows_read);
+  unite(standing.answer_logprob, block.answer_logprob);
+  unite(standing.agree, block.agree);
   standing.worth.insert(standing.worth.end(), block.worth.begin(), block.worth.end());
 }
 
@@ -41,11 +39,16 @@ double Standing::mean() const {
   return std::accumulate(worth.begin(), worth.end(), 0.0) / static_cast<double>(worth.size());
 }
 
+bool stands_before(const Standing& a, const Standing& b) {
+  return std::tuple(-static_cast<std::int64_t>(a.worth.size()), -a.mean(), a.candidate) <
+         std::tuple(-static_cast<std::int64_t>(b.worth.size()), -b.mean(), b.candidate);
+}
+
 std::vector<Standing> race(std::vector<Candidate> candidates, const Measure& measure,
                            const RaceOptions& options) {
   TIDE_ASSERT(!options.blocks.empty());
   std::vector<Standing> standings;
-  for (Candidate& candidate : candidates) standings.push_back({std::move(candidate), {}, 0});
+  for (Candidate& candidate : candidates) standings.push_back({std::move(candidate)});
   std::size_t running = standings.size();
   std::int64_t begin = 0;
   for (const std::int64_t end : options.blocks) {

@@ -13,13 +13,16 @@ namespace tide {
 /// What is known of a candidate.
 struct Standing {
   Candidate candidate;
-  std::vector<double> worth;  ///< by sample, from the first on: answer log-probability, nats a token
-  double rows_read = 0;       ///< per KV head, layer and step, mean over the samples
+  std::vector<double> worth = {};  ///< by sample, from the first on
+  // Means over the samples.
+  double rows_read = 0;       ///< per KV head, layer and step
+  double answer_logprob = 0;  ///< nats a token
+  double agree = 0;           ///< share of the answer's tokens that are full attention's most likely ones
 
-  double mean() const;
+  double mean() const;  ///< of the worth
 };
 
-/// Measures candidates on samples [begin, end): for each of them one worth a sample, and the mean rows read.
+/// Measures candidates on samples [begin, end): for each of them one worth a sample, and the means.
 using Measure =
     std::function<std::vector<Standing>(std::span<const Candidate>, std::int64_t begin, std::int64_t end)>;
 
@@ -31,6 +34,9 @@ struct RaceOptions {
   /// too.
   double behind = 3;
 };
+
+/// More samples first, then the higher mean, then the smaller candidate.
+bool stands_before(const Standing& a, const Standing& b);
 
 /// The candidates that ran on every block, best first, then those dropped, the later the earlier. Ties: the
 /// smaller placement. Nothing is chosen by a sample beyond the last block.

@@ -109,7 +109,7 @@ class Engine {
   }
 
   void open(const SweepPlan::SampleRef& sample, const std::vector<Policy>& policies) {
-    const auto work = prepare_sample(decoder_, plan_, sample, policies, policies.size());
+    const auto work = prepare_sample(decoder_, plan_, sample, policies, policies.size(), hooks_.keeper);
     room_.look();
     jobs_.push_back(reference_job(work, plan_.full));
     for (const Policy& policy : policies) {

@@ -7,6 +7,7 @@
 
 #include "decode/decoder.h"
 #include "sweep/plan.h"
+#include "sweep/prompts.h"
 #include "sweep/results.h"
 
 namespace tide {
@@ -18,6 +19,8 @@ struct SweepHooks {
   std::function<void(std::int64_t done, std::int64_t total)> progress;
   /// Gets each row before it is written: what belongs to it in other files is there when it is.
   std::function<void(const SweepRow&)> before_row;
+  /// Prompts that it has are not passed again; it outlives the sweep. Null: none are kept.
+  PromptKeeper* keeper = nullptr;
 };
 
 struct SweepOutcome {

@@ -28,6 +28,7 @@ ResultRow result_row(const std::vector<std::string>& fields) {
   row.key.policy = field("policy");
   if (!field("correct").empty()) row.correct = field("correct") == "1" || field("correct") == "true";
   row.answer_logprob = number("answer_logprob");
+  row.agree = number("agree");
   row.rows_read = number("rows_read");
   row.status = field("status");
   return row;

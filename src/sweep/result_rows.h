@@ -15,6 +15,7 @@ struct ResultRow {
   RowKey key;
   std::optional<bool> correct;
   double answer_logprob = SweepRow::kNone;  ///< NaN where the field is empty
+  double agree = SweepRow::kNone;
   double rows_read = SweepRow::kNone;
   std::string status;
 };

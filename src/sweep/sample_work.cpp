@@ -8,7 +8,7 @@ namespace tide {
 std::shared_ptr<SampleWork> prepare_sample(Decoder& decoder, const SweepPlan& plan,
                                            const SweepPlan::SampleRef& ref,
                                            std::vector<std::shared_ptr<const AttentionPolicy>> policies,
-                                           std::size_t n_readers) {
+                                           std::size_t n_readers, PromptKeeper* keeper) {
   const Model& model = decoder.model();
   auto work = std::make_shared<SampleWork>();
   work->task = ref.task;
@@ -17,7 +17,7 @@ std::shared_ptr<SampleWork> prepare_sample(Decoder& decoder, const SweepPlan& pl
   const std::span<const std::int32_t> ids = work->sample.prompt_ids;
   const std::size_t prefilled = ids.size() - static_cast<std::size_t>(work->sample.decoded_tail);
   policies.push_back(plan.full);  // the reference's, which is dense whatever the others ask for
-  work->prompts = Prompts(decoder, ids.first(prefilled), policies);
+  work->prompts = Prompts(decoder, ids.first(prefilled), policies, keeper);
   work->tail.assign(ids.begin() + static_cast<std::ptrdiff_t>(prefilled), ids.end());
   work->new_tokens = new_tokens_of(plan, work->sample);
   work->config = &model.config();

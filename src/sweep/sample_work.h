@@ -32,11 +32,12 @@ struct SampleWork {
 };
 
 /// Makes the sample and passes its prompt for `policies` and for the reference; `n_readers` of them read its
-/// full distributions. Throws InputError: a sample that cannot be made.
+/// full distributions. What `keeper` has is not passed again. Throws InputError: a sample that cannot be
+/// made.
 std::shared_ptr<SampleWork> prepare_sample(Decoder& decoder, const SweepPlan& plan,
                                            const SweepPlan::SampleRef& ref,
                                            std::vector<std::shared_ptr<const AttentionPolicy>> policies,
-                                           std::size_t n_readers);
+                                           std::size_t n_readers, PromptKeeper* keeper = nullptr);
 
 /// A job that continues the work's prompt for `steps` steps at most; it has nothing to do yet.
 DecodeJob job_of(const SampleWork& work, std::shared_ptr<const AttentionPolicy> policy, std::int64_t steps);

@@ -91,6 +91,33 @@ TEST_F(PlanFile, IsCheckedLikeLetters) {
   expect_input_error([&] { policy_of(write("placement = \"FS\"\n")); }, "has 2 letters");
 }
 
+TEST_F(PlanFile, GivesTheWholePolicy) {
+  write("placement = \"FS..S\"\npolicy = \"tidal:budget=64,placement=FS..S,recent=4\"\n");
+  EXPECT_EQ(policy_of("@" + path_.string())->canonical(),
+            policy_of("tidal:budget=64,placement=FS..S,recent=4")->canonical());
+  write("policy = \"full\"\n");
+  EXPECT_EQ(policy_of("@" + path_.string())->canonical(), "full");
+}
+
+TEST_F(PlanFile, TakesTheMapThatMovedWithIt) {
+  // Neither map can be read: the message tells which one was tried.
+  const auto beside = path_.parent_path() / "moved_headmap.json";
+  write("policy = \"tidal:budget=64,map=@/was/here/moved_headmap.json,select=2\"\n");
+  std::filesystem::remove(beside);
+  expect_input_error([&] { policy_of("@" + path_.string()); }, "/was/here/moved_headmap.json");
+  std::ofstream(beside) << "{}";
+  expect_input_error([&] { policy_of("@" + path_.string()); }, beside.string() + ": ");
+  std::filesystem::remove(beside);
+}
+
+TEST_F(PlanFile, WithoutAPolicyIsRefusedWhereThatIsWanted) {
+  write("placement = \"FS..S\"\n");
+  expect_input_error([&] { policy_of("@" + path_.string()); }, "has no text under key 'policy'");
+  expect_input_error([] { policy_of("@/nowhere/plan.toml"); }, "/nowhere/plan.toml");
+  write("policy = \"tidal:budget=64,colour=red\"\n");
+  expect_input_error([&] { policy_of("@" + path_.string()); }, "colour");
+}
+
 TEST_F(PlanFile, ThatIsNoPlanIsRefusedByName) {
   expect_input_error([&] { policy_of(write("budget = 64\n")); }, "has no text under key 'placement'");
   expect_input_error([&] { policy_of(write("placement = 3\n")); }, "has no text under key 'placement'");

@@ -46,7 +46,29 @@ TEST(CandidateSpace, MovesOneLayer) {
                                                           Candidate{{3, 4}}, Candidate{{4, 5}}));
 }
 
-TEST(Candidate, IsWrittenAsAPolicyTakesIt) { EXPECT_EQ((Candidate{{2, 14, 21}}.text()), "2+14+21"); }
+TEST(CandidateSpace, TakesALayerAway) {
+  const CandidateSpace fixed{6, 2, 3, true}, any{6, 2, 3, false};
+  EXPECT_THAT(fixed.shortened({{{2, 4, 5}}}), ElementsAre(Candidate{{2, 4}}, Candidate{{2, 5}}));
+  EXPECT_THAT(any.shortened({{{2, 4, 5}}}),
+              ElementsAre(Candidate{{2, 4}}, Candidate{{2, 5}}, Candidate{{4, 5}}));
+  EXPECT_TRUE(any.shortened({{{3}}}).empty()) << "something must select";
+}
+
+TEST(CandidateSpace, LeavesSettingsAsTheyAre) {
+  const CandidateSpace space{5, 2, 2, false};
+  const Candidate candidate{{2, 3}, {{"recent", "4"}}};
+  for (const auto& others : {space.extended({candidate}), space.moved({candidate}),
+                             space.shortened({candidate}), space.all(2, candidate.settings)}) {
+    ASSERT_FALSE(others.empty());
+    for (const Candidate& other : others) EXPECT_EQ(other.settings, candidate.settings);
+  }
+}
+
+TEST(Candidate, IsWrittenAsAPolicyTakesIt) {
+  const Candidate candidate{{2, 14, 21}, {{"sinks", "2"}, {"map", "text-64"}}};
+  EXPECT_EQ(candidate.layers(), "2+14+21");
+  EXPECT_EQ(candidate.text(), "2+14+21 map=text-64 sinks=2");
+}
 
 }  // namespace
 }  // namespace tide::testing

@@ -17,8 +17,12 @@ namespace {
 
 class EvaluatorRun : public ::testing::Test {
  protected:
-  Evaluator evaluator(const std::filesystem::path& path, SweepHooks hooks = {}) {
-    return {decoder, tiny_plan(*model, {"full"}, 2, 8), path,
+  Evaluator evaluator(const std::filesystem::path& path, SweepHooks hooks = {},
+                      Criterion criterion = Criterion::logprob) {
+    return {decoder,
+            tiny_plan(*model, {"full"}, 2, 8),
+            path,
+            criterion,
             [](const Candidate& candidate) {
               return policy_of("tidal:budget=32,sinks=4,recent=8,full=0,select=" + candidate.text());
             },
@@ -58,6 +62,33 @@ TEST_F(EvaluatorRun, MeasuresWhatPlainDecodingGives) {
     }
   }
   EXPECT_LT(standings[0].rows_read, standings[1].rows_read);
+}
+
+TEST_F(EvaluatorRun, AgreementIsCountedAgainstFullAttentionsOwnTokens) {
+  const auto path = fresh_path("evaluator_agree.csv");
+  const std::vector<Candidate> candidates = {{{1}}, {{1, 2, 3}}};
+  const auto by_logprob = evaluator(path).measure(candidates, 0, 4);
+  const auto by_agreement = evaluator(path, {}, Criterion::agree).measure(candidates, 0, 4);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    EXPECT_NEAR(by_logprob[i].mean(), by_logprob[i].answer_logprob, 1e-9);
+    EXPECT_NEAR(by_agreement[i].mean(), by_agreement[i].agree + 0.01 * by_agreement[i].answer_logprob, 1e-9);
+    EXPECT_EQ(by_agreement[i].answer_logprob, by_logprob[i].answer_logprob);
+  }
+  // Directly: the most likely tokens of both, fed the reference.
+  const SweepPlan plan = tiny_plan(*model, {"full"}, 2, 8);
+  double agree = 0;
+  for (const auto& ref : plan.samples) {
+    const Sample sample = ref.task->sample(ref.spec);
+    const auto run = [&](const std::string& spec) {
+      return decode(decoder, decoder.prefill(sample.prompt_ids), policy_of(spec),
+                    std::ssize(sample.answer_ids), nullptr, sample.answer_ids, sample.random_seed())
+          .logits;
+    };
+    const auto full = run("full"), sparse = run("tidal:budget=32,sinks=4,recent=8,full=0,select=1");
+    for (std::size_t t = 0; t < full.size(); ++t)
+      agree += argmax(full[t]) == argmax(sparse[t]) ? 0.25 / static_cast<double>(full.size()) : 0;
+  }
+  EXPECT_NEAR(by_agreement[0].agree, agree, 1e-5);
 }
 
 TEST_F(EvaluatorRun, WhatStandsInTheFileIsNotDecodedAgain) {

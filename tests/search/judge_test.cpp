@@ -19,19 +19,28 @@ std::vector<double> rows(const std::vector<Judged>& all) {
 
 TEST(Choice, TakesTheCheapestThatReachesTheFloor) {
   const std::vector<Judged> all = {judged(70, 50), judged(96, 90), judged(97, 80), judged(100, 200)};
-  EXPECT_EQ(choose(all, rows(all), 1.0, 0.95), 2u);
-  EXPECT_EQ(choose(all, rows(all), 1.0, 0.7), 0u);
-  EXPECT_EQ(choose(all, rows(all), 0.5, 0.95), 0u) << "the floor is a share of full attention's accuracy";
+  EXPECT_EQ(choose(all, rows(all), 1.0, {0.95}), 2u);
+  EXPECT_EQ(choose(all, rows(all), 1.0, {0.7}), 0u);
+  EXPECT_EQ(choose(all, rows(all), 0.5, {0.95}), 0u) << "the floor is a share of full attention's accuracy";
 }
 
 TEST(Choice, TakesTheMostAccurateWhereNoneReachesIt) {
   const std::vector<Judged> all = {judged(70, 50), judged(90, 90, -2), judged(90, 95, -1)};
-  EXPECT_EQ(choose(all, rows(all), 1.0, 0.95), 2u);
+  EXPECT_EQ(choose(all, rows(all), 1.0, {0.95}), 2u);
 }
 
 TEST(Choice, GoesByTheCostThatItIsGiven) {
   const std::vector<Judged> all = {judged(97, 50), judged(97, 90)};
-  EXPECT_EQ(choose(all, std::vector<double>{3.5, 3.0}, 1.0, 0.95), 1u);
+  EXPECT_EQ(choose(all, std::vector<double>{3.5, 3.0}, 1.0, {0.95}), 1u);
+}
+
+TEST(Choice, TakesTheMostAccurateThatCostsNoMore) {
+  const std::vector<Judged> all = {judged(70, 50), judged(96, 90, -2), judged(96, 80, -1), judged(100, 200)};
+  EXPECT_EQ(choose(all, rows(all), 1.0, {.cost_at_most = 100}), 2u)
+      << "ties go to the higher log-probability";
+  EXPECT_EQ(choose(all, rows(all), 1.0, {.cost_at_most = 60}), 0u);
+  EXPECT_EQ(choose(all, rows(all), 1.0, {.cost_at_most = 10}), 0u) << "the cheapest where all cost more";
+  EXPECT_EQ(most_accurate(all), 3u);
 }
 
 TEST(Rivals, AreNeitherTheChosenOneNorTwice) {
@@ -46,6 +55,12 @@ TEST(Rivals, AreNeitherTheChosenOneNorTwice) {
   for (const Candidate& rival : rivals) EXPECT_EQ(rival.select.front(), 2);
   EXPECT_EQ(rivals, rule_of_thumb_and_random(space, chosen, 3, 1));
   EXPECT_EQ(rule_of_thumb_and_random(space, chosen, 50, 1).size(), 4u) << "there are but five placements";
+}
+
+TEST(Rivals, HaveTheChosenOnesSettings) {
+  const Candidate chosen{{2, 5}, {{"recent", "4"}}};
+  for (const Candidate& rival : rule_of_thumb_and_random({8, 2, 2, true}, chosen, 2, 1))
+    EXPECT_EQ(rival.settings, chosen.settings);
 }
 
 TEST(Judge, CountsRightAnswersAndGoesOnWhereItStopped) {
