@@ -73,10 +73,12 @@ Session open_configured(const SweepConfig& config, ModelOptions options) {
   return open_session(options);
 }
 
-void print_plan(const SweepPlan& plan, const SweepEstimate& estimate, bool json) {
+/// `n_shards`: 0 for a sweep that is not cut.
+void print_plan(const SweepPlan& plan, const SweepEstimate& estimate, std::int64_t n_shards, bool json) {
   const auto minutes = estimate.seconds / 60;
   if (json) {
     print_json({{"policies", plan.config.policies},
+                {"shards", n_shards},
                 {"samples", plan.samples.size()},
                 {"rows", plan.n_rows()},
                 {"estimated_seconds_at_most", estimate.seconds},
@@ -102,6 +104,7 @@ void print_plan(const SweepPlan& plan, const SweepEstimate& estimate, bool json)
       estimate.row_step_ms, estimate.row_steps, estimate.batch, bytes(estimate.peak_bytes),
       bytes(estimate.limit_bytes), bytes(estimate.prompt_bytes), bytes(estimate.row_bytes),
       bytes(estimate.disk_bytes));
+  if (n_shards > 0) fmt::print("{} shards, each a job of its own\n", n_shards);
 }
 
 /// The whole sweep in this process.
@@ -145,7 +148,9 @@ void run(const CLI::App& command, const SweepOptions& options) {
   Session session = open_configured(config, options.model);
   SweepPlan plan = make_plan(config, *session.model);
   if (options.dry_run) {
-    print_plan(plan, estimate_sweep(*session.decoder, plan), options.json);
+    const std::int64_t n_shards =
+        options.launcher == "slurm" ? slurm_shards(options, slurm, std::ssize(plan.samples)) : 0;
+    print_plan(plan, estimate_sweep(*session.decoder, plan), n_shards, options.json);
   } else if (options.launcher == "slurm") {
     launch(options, slurm, std::move(session), std::move(plan));
   } else if (options.merge) {

@@ -131,14 +131,22 @@ bool Launch::wants_submit(std::int64_t index) {
 }
 
 void Launch::submit(const std::vector<std::int64_t>& indices) {
-  const std::string job = queue_.submit(script(), indices, slurm_.at_once);
+  std::string job;
+  try {
+    job = queue_.submit(script(), indices, slurm_.at_once);
+  } catch (const InputError& error) {
+    // At first it is the user's; later the cluster may be at fault, and that passes.
+    if (submitted_ == 0) throw;
+    say(error.what());
+  }
   for (const std::int64_t index : indices) {
     Watched& shard = at(index);
     (shard.submits == 0 ? submitted_ : resubmitted_) += 1;
     ++shard.submits;
-    shard.job = job;
+    if (!job.empty()) shard.job = job;
   }
-  say(fmt::format("job {} ({}): shards {} of {}", job, name_, array_text(indices, 0), sweep_.count()));
+  if (!job.empty())
+    say(fmt::format("job {} ({}): shards {} of {}", job, name_, array_text(indices, 0), sweep_.count()));
 }
 
 bool Launch::advance(const Tasks& tasks) {

@@ -42,14 +42,32 @@ class WithoutSlurm(SweepCase):
         self.assert_refused(self.sweep(out, "--slurm", path), "--launcher slurm")
         self.assertFalse(out.exists())
 
-    def stand_ins(self):
-        """Slurm's commands, so that a table is read where there is no Slurm; none is run."""
-        folder = self.folder / "commands"
+    def stand_ins(self, name="commands", **scripts):
+        """A folder with Slurm's commands as shell scripts, which fail unless told otherwise."""
+        folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        for name in ("sbatch", "squeue", "scontrol", "scancel"):
-            (folder / name).write_text("#!/bin/sh\nexit 1\n")
-            (folder / name).chmod(0o755)
+        for command in ("sbatch", "squeue", "scontrol", "scancel"):
+            (folder / command).write_text(f"#!/bin/sh\n{scripts.get(command, 'exit 1')}\n")
+            (folder / command).chmod(0o755)
         return folder
+
+    def test_a_cluster_that_fails_for_a_while_is_asked_again_and_not_for_ever(self):
+        first = 'test ! -e "$0.called" && touch "$0.called"'
+        commands = self.stand_ins("failing", sbatch=f"{first} && echo 7 && exit; echo try later >&2; exit 1",
+                                  squeue=f"{first} && echo no controller >&2 && exit 1; exit 0")
+        path, out = self.folder / "patient.toml", self.folder / "patient"
+        path.write_text("[slurm]\nshards = 2\nretries = 2\npoll_s = 1\n")
+        environment = os.environ | {"PATH": f"{commands}:{os.environ['PATH']}"}
+        call = [BINARY, *map(str, self.call(out, "--launcher", "slurm", "--slurm", path))]
+        foretold = subprocess.run([*call, "--dry-run"], capture_output=True, text=True, env=environment, check=False)
+        self.assert_done(foretold)
+        self.assertIn("2 shards", foretold.stdout)
+        process = subprocess.run(call, capture_output=True, text=True, env=environment, check=False)
+        self.assertEqual(process.returncode, 1, process.stderr)
+        for part in ("Slurm does not answer: no controller", "Slurm answers again", "job 7 (tidegauge-", "try later",
+                     "shard 2/2: job 7_2 ended with 0 of 9 rows; submitted again (2 of 2 times)"):
+            self.assertEqual(process.stderr.count(part), 2 if part == "try later" else 1, process.stderr)
+        self.assertIn("2 of 2 shards failed in 3 jobs each; shard 1 ended with: no log", process.stderr.splitlines()[-1])
 
 
 @unittest.skipIf(slurm_cluster.why_not(), slurm_cluster.why_not())
