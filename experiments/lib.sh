@@ -85,7 +85,9 @@ head_map() {
 
 # finish: our figures beside the published ones (compared.csv, .svg, .png), and what is kept.
 finish() {
-  "$tidegauge" compare --published "$here/published.toml" .
+  local published=$here/published.toml
+  [[ -e $settings/published.toml ]] && published=$settings/published.toml # other layers stand beside the paper's
+  "$tidegauge" compare --published "$published" .
   if [[ -n $keep ]]; then keep_small_files; fi
   printf '%s: %d s; compared.csv, compared.svg and the rest are in %s\n' "$name" $((SECONDS - begin)) "$out${keep:+, the small files in $keep/$name}"
 }

@@ -7,7 +7,7 @@ source "$(dirname "$0")/../lib.sh"
 begin "$@"
 if [[ ! -e kernels-bench.json ]]; then
   printf '== %s: tidegauge bench kernels  (%d s)\n' "$name" $((SECONDS - begin)) >&2
-  "$tidegauge" bench kernels --only "attention, " --only "gather attention" --only "top-" --rounds 5 --out kernels-bench.json
+  "$tidegauge" bench kernels --only "full attention" --only "gather attention" --only "top-" --rounds 5 --out kernels-bench.json
 fi
 step sweep sweep
 finish
