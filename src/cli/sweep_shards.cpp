@@ -14,12 +14,16 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The sweep's own folder: nothing of another one in it.
-void check_sweep_folder(const fs::path& out, const std::string& config_toml) {
+void check_sweep_folder(const fs::path& out, const std::string& config_toml, bool force) {
   const bool has_shards = fs::exists(shards_folder(out));
   if (!has_shards && fs::exists(out / "results.csv"))
     fail_input("output {}: holds this sweep as one run; continue it without --shard, or name another folder",
                out.string());
-  if (fs::exists(out / "config.toml") || !has_shards) check_same_sweep(out, config_toml);
+  const bool has_config = fs::exists(out / "config.toml");
+  if (force && has_config && fingerprint(read_text(out / "config.toml")) != fingerprint(config_toml))
+    fail_input("output {}: holds another sweep, which a single shard does not take away; name another folder",
+               out.string());
+  if (has_config || !has_shards) check_same_sweep(out, config_toml);
 }
 
 /// Many shards begin at once: each writes under a name of its own, and all of them the same.
@@ -70,7 +74,7 @@ void run_shard(const SweepOptions& options, Session& session, SweepPlan plan) {
   const Shard shard = parse_shard(options.shard);
   const std::string sweep_toml = to_toml(plan.config);
   keep_shard(plan, shard);
-  check_sweep_folder(options.out, sweep_toml);
+  check_sweep_folder(options.out, sweep_toml, options.force);
   const auto folder = shard_folder(options.out, shard);
   const auto lock =
       open_sweep_folder(folder, shard_config(sweep_toml, shard), SweepFolder::shard, options.force);
@@ -100,7 +104,7 @@ void run_merge(const SweepOptions& options, const SweepPlan& plan) {
   const ShardedSweep sweep = cut_sweep(plan, *count);
   // A shard of another sweep is named before the folder is: what it differs in is more to the point.
   for (std::int64_t index = 1; index <= sweep.count(); ++index) look_at_shard(options.out, sweep, index);
-  const auto lock = open_sweep_folder(options.out, sweep.config_toml, SweepFolder::sharded, options.force);
+  const auto lock = open_sweep_folder(options.out, sweep.config_toml, SweepFolder::merged, options.force);
   merge_and_report(options, sweep, {});
 }
 

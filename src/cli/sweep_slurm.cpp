@@ -214,13 +214,23 @@ void Launch::fail() const {
 
 fs::path this_program() { return fs::read_symlink("/proc/self/exe"); }
 
+std::string script_of(const fs::path& out, const SlurmOptions& slurm, const ShardedSweep& sweep) {
+  return slurm_script({slurm_job_name(out), this_program(), fs::current_path(), out, sweep.count(), slurm});
+}
+
 /// Folders of all shards, so that their number is the folder's from now on, and what Slurm is given.
-void write_job(const fs::path& out, const SlurmOptions& slurm, const ShardedSweep& sweep) {
+void write_job(const fs::path& out, const std::string& script, const ShardedSweep& sweep) {
   for (std::int64_t index = 1; index <= sweep.count(); ++index)
     fs::create_directories(shard_folder(out, {index, sweep.count()}));
   fs::create_directories(slurm_log(out, 1).parent_path());
-  const SlurmJob job{slurm_job_name(out), this_program(), fs::current_path(), out, sweep.count(), slurm};
-  write_text_atomically(shards_folder(out) / "job.sbatch", slurm_script(job));
+  write_text_atomically(shards_folder(out) / "job.sbatch", script);
+}
+
+/// After a refusal: shards that nothing was written into do not decide how the sweep is cut.
+void remove_empty_shards(const fs::path& out, const ShardedSweep& sweep) {
+  std::error_code ignored;
+  for (std::int64_t index = 1; index <= sweep.count(); ++index)
+    fs::remove(shard_folder(out, {index, sweep.count()}), ignored);  // of an empty folder alone
 }
 
 /// Jobs of another sweep would run this one's shards: they read the folder's config.
@@ -252,10 +262,18 @@ std::int64_t slurm_shards(const SweepOptions& options, const SlurmOptions& slurm
 void run_slurm(const SweepOptions& options, const SlurmOptions& slurm, const ShardedSweep& sweep) {
   const fs::path out = fs::absolute(options.out).lexically_normal();
   check_no_foreign_jobs(out, sweep.config_toml);
-  const auto lock = open_sweep_folder(out, sweep.config_toml, SweepFolder::sharded, options.force);
-  write_job(out, slurm, sweep);
+  const std::string script =
+      script_of(out, slurm, sweep);  // what it cannot name is told before a folder is made
+  const auto lock =
+      open_sweep_folder(out, sweep.config_toml, SweepFolder::sharded, options.force, sweep.count());
+  write_job(out, script, sweep);
   Launch launch(out, slurm, sweep);
-  launch.run();
+  try {
+    launch.run();
+  } catch (const InputError&) {
+    remove_empty_shards(out, sweep);
+    throw;
+  }
   if (launch.complete()) {
     merge_and_report(options, sweep,
                      {{"launcher", "slurm"},

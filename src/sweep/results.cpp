@@ -97,7 +97,9 @@ ResultsFile::ResultsFile(const std::filesystem::path& path)
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file_ < 0) fail_work("open {}: {}", path.string(), std::strerror(errno));
   try {
-    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) fail_input("{}: another run is writing it", path.string());
+    // A file system without locks is told of by who opens the folder.
+    if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      fail_input("{}: another run is writing it", path.string());
     continue_existing();
   } catch (...) {
     ::close(file_);

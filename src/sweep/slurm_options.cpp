@@ -23,6 +23,18 @@ void check_line(const std::string& where, const char* key, const std::string& te
   }
 }
 
+/// Options that the launcher gives itself: others in their place would hide its jobs from it.
+void check_is_free(const std::string& where, const std::string& option) {
+  const std::string name = option.substr(0, option.find_first_of("= "));
+  for (const char* ours :
+       {"--array", "-a", "--job-name", "-J", "--output", "-o", "--chdir", "-D", "--open-mode", "--hold", "-H",
+        "--wrap", "--clusters", "-M", "--no-requeue", "--parsable"}) {
+    const bool is_short = ours[1] != '-';
+    if (name == ours || (is_short && !name.starts_with("--") && name.starts_with(ours)))
+      fail_input("{}: key 'sbatch' in [slurm]: '{}' is set by the launcher itself", where, option);
+  }
+}
+
 }  // namespace
 
 SlurmOptions read_slurm_options(const toml::table& table, const std::string& where) {
@@ -50,6 +62,7 @@ SlurmOptions read_slurm_options(const toml::table& table, const std::string& whe
     if (!option.starts_with('-'))
       fail_input("{}: key 'sbatch' in [slurm]: '{}', expected an option such as \"--gres=gpu:1\"", where,
                  option);
+    check_is_free(where, option);
   }
   constexpr std::int64_t kMost = 1'000'000;
   reader.read("cpus", options.cpus, 0, kMost);

@@ -36,8 +36,9 @@ bool is_number(const std::string& text) {
 }  // namespace
 
 bool SlurmTask::is_held() const {
-  return state.find("HOLD") != std::string::npos || reason.find("held") != std::string::npos ||
-         reason.find("Held") != std::string::npos || reason == "JobHoldMaxRequeue";
+  // Not what a person holds (JobHeldUser, JobHeldAdmin): that is theirs to release.
+  return state == "REQUEUE_HOLD" || reason.find("requeued held") != std::string::npos ||
+         reason == "JobHoldMaxRequeue";
 }
 
 std::vector<SlurmTask> parse_squeue(std::string_view text) {
@@ -71,8 +72,27 @@ SlurmQueue::SlurmQueue(std::string job_name) : job_name_(std::move(job_name)) {
 }
 
 std::optional<std::vector<SlurmTask>> SlurmQueue::tasks(std::string& why) const {
-  const auto result = run_command({"squeue", "--noheader", "--array", "--name=" + job_name_,
-                                   "--user=" + std::to_string(::getuid()), "--format=%F|%K|%T|%r"});
+  // Filters that a user has set for squeue would hide jobs.
+  const auto result = run_command({"env",
+                                   "-u",
+                                   "SQUEUE_STATES",
+                                   "-u",
+                                   "SQUEUE_PARTITION",
+                                   "-u",
+                                   "SQUEUE_ACCOUNT",
+                                   "-u",
+                                   "SQUEUE_QOS",
+                                   "-u",
+                                   "SQUEUE_LICENSES",
+                                   "-u",
+                                   "SQUEUE_SORT",
+                                   "squeue",
+                                   "--all",
+                                   "--noheader",
+                                   "--array",
+                                   "--name=" + job_name_,
+                                   "--user=" + std::to_string(::getuid()),
+                                   "--format=%F|%K|%T|%r"});
   if (result.status == 0) return parse_squeue(result.out);
   why = complaint(result);
   return std::nullopt;
@@ -81,7 +101,9 @@ std::optional<std::vector<SlurmTask>> SlurmQueue::tasks(std::string& why) const 
 std::string SlurmQueue::submit(const std::filesystem::path& script, const std::vector<std::int64_t>& shards,
                                std::int64_t at_once) const {
   const auto result =
-      run_command({"sbatch", "--parsable", "--array=" + array_text(shards, at_once), script.string()});
+      // On the command line it wins over the user's SBATCH_JOB_NAME.
+      run_command({"sbatch", "--parsable", "--job-name=" + job_name_,
+                   "--array=" + array_text(shards, at_once), script.string()});
   if (result.status != 0) fail_input("sbatch {}: {}", script.string(), complaint(result));
   // "JOB" or "JOB;CLUSTER"
   return result.out.substr(0, result.out.find_first_of(";\n"));

@@ -83,7 +83,7 @@ std::string slurm_script(const SlurmJob& job) {
   add_if("constraint", options.constraint);
   for (const std::string& option : options.sbatch) add(option);
   text += "\n";
-  for (const std::string& module : options.modules) text += "module load " + module + "\n";
+  for (const std::string& module : options.modules) text += "module load " + module + " || exit 1\n";
   for (const std::string& line : options.setup) text += line + "\n";
   text += "echo \"shard $SLURM_ARRAY_TASK_ID, job $SLURM_ARRAY_JOB_ID on $SLURMD_NODENAME, $(date)\"\n";
   text += fmt::format(

@@ -1,5 +1,6 @@
 """`sweep --shard` and `--merge`: shards run apart become what one run writes, and nothing else is merged."""
 
+import fcntl
 import json
 import shutil
 
@@ -108,6 +109,32 @@ class Shards(SweepCase):
         file.write_text(json.dumps(machine | {"commit": "0123abcd"}))
         self.assert_refused(self.merge(out), "003-of-003", "0123abcd")
         self.assert_refused(self.shard(out, "3/3"), "003-of-003", "0123abcd", "--force")
+
+    def test_merging_never_takes_shards_away(self):
+        out = self.copy("forced")
+        config = out / "config.toml"
+        mine = config.read_text()
+        config.write_text(mine.replace("samples = 3", "samples = 4"))
+        self.assert_refused(self.merge(out), out, "another configuration")
+        self.assert_done(self.sweep(out, "--merge", "--force", "--output-error", latency_steps=1, latency_lengths=100))
+        self.assert_whole(out, rows_of(self.alone))
+        self.assertEqual(config.read_text(), mine)
+        gathered = self.folder / "gathered"
+        shutil.copytree(self.parts / "shards", gathered / "shards")
+        self.assert_done(self.merge(gathered))
+        self.assert_whole(gathered, rows_of(self.alone))
+
+    def test_a_refused_force_takes_nothing_away(self):
+        out = self.copy("busy")
+        self.assert_done(self.merge(out))
+        before = {path: path.read_bytes() for path in out.rglob("*.csv")}
+        with open(out / "shards/002-of-003/.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.assert_refused(self.sweep(out, "--force", samples=2), "002-of-003", "another run")
+        self.assertEqual({path: path.read_bytes() for path in out.rglob("*.csv")}, before)
+        forced = self.shard(out, "1/3", "--force", samples=2)
+        self.assert_refused(forced, out, "another sweep")
+        self.assertNotIn("use --force", forced.stderr)
 
     def test_shards_of_two_cuts_are_refused(self):
         out = self.copy("cuts")

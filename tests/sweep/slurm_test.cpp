@@ -77,7 +77,7 @@ TEST(SlurmQueue, ItsLinesAreTasks) {
   EXPECT_FALSE(tasks[1].is_held());
   EXPECT_TRUE(parse_squeue("12|3|PENDING|launch failed requeued held\n").front().is_held());
   EXPECT_TRUE(parse_squeue("12|3|REQUEUE_HOLD|None\n").front().is_held());
-  EXPECT_TRUE(parse_squeue("12|3|PENDING|JobHeldAdmin\n").front().is_held());
+  EXPECT_FALSE(parse_squeue("12|3|PENDING|JobHeldUser\n").front().is_held()) << "a person's to release";
   EXPECT_TRUE(parse_squeue("").empty());
 }
 
