@@ -1,11 +1,12 @@
 // What a plan's page draws, from a plan whose numbers are known.
 
+#include "analysis/plan_data.h"
+
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <fstream>
 
-#include "analysis/plan_data.h"
 #include "tests/support/expect_error.h"
 
 namespace tide::analysis {

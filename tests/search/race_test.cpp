@@ -131,16 +131,24 @@ TEST(Search, FindsTheBestSettingsWithoutTheWholeProduct) {
 }
 
 TEST(Search, PlacesAnewUnderOtherSettings) {
-  // Without a map layer 5 is best, with one layer 20, and that is better.
+  // Without a map layer 5 is best and 20 worst; with one layer 20 is, and that is better.
   MadeUp made_up{std::vector<double>(30, 0.0)};
   made_up.worth = [](const Candidate& candidate) {
     const bool mapped = candidate.settings.at("map") == "text";
-    return (candidate.select.back() == (mapped ? 20 : 5) ? 1.0 : 0.0) + (mapped ? 1.5 : 0.0);
+    const int layer = candidate.select.back();
+    return mapped ? (layer == 20 ? 2.5 : 1.5) : layer == 5 ? 1.0 : layer == 20 ? -1.0 : 0.0;
   };
   const SearchOptions options{.space = {30, 2, 1, false}, .settings = kSettings, .race = {.blocks = {4, 8}}};
   const auto levels = search_placements(options, made_up.measure());
   EXPECT_EQ(levels.front().standings.front().candidate.select, std::vector{20});
   EXPECT_EQ(levels.front().standings.front().candidate.settings.at("map"), "text");
+  // The first leader, which fell behind when it ran again beside better ones, is known by all its samples.
+  const Candidate first{{5}, kSettings.first()};
+  const auto& standings = levels.front().standings;
+  const auto found = std::find_if(standings.begin(), standings.end(),
+                                  [&](const Standing& one) { return one.candidate == first; });
+  ASSERT_NE(found, standings.end());
+  EXPECT_EQ(found->worth.size(), 8u);
 }
 
 TEST(Search, GreedyTakesBackALayerThatAnotherMadeUseless) {
