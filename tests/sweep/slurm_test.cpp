@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
+#include "sweep/slurm_table.h"
 
 namespace tide {
 namespace {
@@ -29,7 +30,7 @@ TEST(SlurmScript, SaysWhatTheTableSays) {
   for (const char* option : {"--job-name=tidegauge-1", "--partition=cpu", "--time=2:00:00", "--mem=10G",
                              "--cpus-per-task=8", "--gres=gpu:1", "--mail-type=FAIL"})
     EXPECT_THAT(script, HasSubstr("\n#SBATCH " + std::string(option) + "\n"));
-  EXPECT_THAT(script, HasSubstr("\nmodule load gcc/12\nmodule load hdf5\nexport A=1\n"));
+  EXPECT_THAT(script, HasSubstr("\nmodule load gcc/12 || exit 1\nmodule load hdf5 || exit 1\nexport A=1\n"));
   EXPECT_THAT(script, HasSubstr("--shard \"$SLURM_ARRAY_TASK_ID/16\""));
   EXPECT_THAT(script, HasSubstr(" --memory " + std::to_string((10LL << 30) / 10 * 9) + "\n"));
 }
@@ -53,6 +54,17 @@ TEST(SlurmScript, NamesPathsAsShellAndSlurmReadThem) {
   bad = job();
   bad.options.memory = "lots";
   EXPECT_THAT([&] { slurm_script(bad); }, ThrowsMessage<InputError>(HasSubstr("'lots'")));
+}
+
+TEST(SlurmOptions, RefuseWhatTheLauncherSetsItself) {
+  const auto read = [](const std::string& option) {
+    return read_slurm_options(toml::parse("sbatch = ['" + option + "']"), "cluster.toml");
+  };
+  for (const char* option :
+       {"--job-name=x", "--job-name x", "-Jx", "-J x", "--array=1-3", "--hold", "--clusters=b"})
+    EXPECT_THAT([&] { read(option); }, ThrowsMessage<InputError>(HasSubstr("set by the launcher"))) << option;
+  for (const char* option : {"--gres=gpu:1", "-p gpu", "--mail-type=FAIL", "--job-namespace"})
+    EXPECT_NO_THROW(read(option)) << option;
 }
 
 TEST(SlurmScript, PlainMemoryIsInMegabytes) {
