@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/config_file.h"
@@ -42,7 +43,13 @@ std::string fingerprint(const PlanWork& work, const CLI::App& command) {
 }
 
 /// With --force another plan's folder is begun anew: rows of its stages would be taken for this one's.
-void open_folder(const PlanOptions& options, const std::string& config) {
+/// Held for as long as the plan is made: one run at a time writes it. Throws InputError.
+std::unique_ptr<FolderLock> open_folder(const PlanOptions& options, const std::string& config) {
+  check_output_folder(options.out, config, options.force);
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) fail_input("output {}: {}", options.out.string(), error.message());
+  auto lock = std::make_unique<FolderLock>(options.out);
   const auto file = options.out / "config.toml";
   const bool exists = std::filesystem::exists(file);
   if (options.force && exists && read_text(file).starts_with("# tidegauge plan") &&
@@ -53,6 +60,7 @@ void open_folder(const PlanOptions& options, const std::string& config) {
     for (const char* made : {"headmaps", "validation"}) std::filesystem::remove_all(options.out / made);
   }
   prepare_output_folder(options.out, config, options.force);
+  return lock;
 }
 
 /// What cannot be decoded is told before a folder is made: every budget, and every value of every setting.
@@ -85,7 +93,7 @@ void run(const PlanOptions& options, const CLI::App& command) {
   if (!task.score(task.sample(samples.samples.front().spec), "").correct)
     fail_input("--task {}: its answers are neither right nor wrong, which a floor of accuracy needs",
                options.task);
-  open_folder(options, fingerprint(work, command));
+  const auto lock = open_folder(options, fingerprint(work, command));
   write_text_atomically(
       options.out / "machine.json",
       machine_facts(work.session.decoder->n_threads(), work.session.decoder->cpus()).dump(2) + "\n");

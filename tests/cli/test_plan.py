@@ -1,5 +1,6 @@
 """`plan` as a user meets it: what it writes is taken by other commands, it goes on where it was, bad input is named."""
 
+import fcntl
 import json
 import tomllib
 
@@ -52,6 +53,15 @@ class Plan(CommandCase):
         self.assertIn("on samples that the search has not seen", again.stdout)
         (folder / "plan.json").write_text("{}")
         self.assert_refused(tidegauge("report", folder), "plan.json", "n_layers")
+
+    def test_a_second_run_in_the_same_folder_is_refused(self):
+        out = self.folder / "busy"
+        out.mkdir()
+        with open(out / ".lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for arguments in ((), ("--force",)):
+                self.assert_refused(self.plan("busy", *arguments), out, "another run")
+        self.assertEqual([path.name for path in out.iterdir()], [".lock"])
 
     def test_settings_are_chosen_and_those_given_stay(self):
         process = self.plan("settings", "--json", "--latency-steps", 0, "--map-k", "8,24", "--method", "tidal:recent=4|8,sharing=head")
