@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "analysis/figures.h"
@@ -212,24 +211,15 @@ LineChart chart_of(const PublishedFigures& published, const std::vector<Compared
   return chart;
 }
 
-/// `@FILE.json#/pointer` -> the text or number there.
-std::string value_of(const std::string& value, const std::filesystem::path& folder) {
-  const auto hash = value.find('#');
-  if (!value.starts_with('@') || hash == std::string::npos) return value;
-  const std::filesystem::path file = folder / value.substr(1, hash - 1);
-  const auto root = nlohmann::json::parse(read_text(file), nullptr, false);
-  const nlohmann::json::json_pointer where(value.substr(hash + 1));
-  if (root.is_discarded() || !root.contains(where))
-    fail_input("{}: has nothing at {}", file.string(), value.substr(hash + 1));
-  const auto& found = root.at(where);
-  return found.is_string() ? found.get<std::string>() : found.dump();
-}
-
+/// With the values that stand in files of the run (`@FILE.json#/pointer`).
 PublishedSeries resolved(PublishedSeries series, const std::filesystem::path& folder) {
   for (auto* filter : {&series.where, &series.over, &series.minus}) {
     if (!*filter) continue;
     for (auto& [column, allowed] : **filter) {
-      for (std::string& value : allowed) value = value_of(value, folder);
+      for (std::string& value : allowed) {
+        const bool stands_elsewhere = value.starts_with('@') && value.find('#') != std::string::npos;
+        if (stands_elsewhere) value = json_text(folder, value.substr(1));
+      }
     }
   }
   return series;

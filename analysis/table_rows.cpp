@@ -43,7 +43,21 @@ std::string text_of(const nlohmann::json& value) {
   return value.is_null() ? "" : value.dump();
 }
 
+nlohmann::json json_at(const std::filesystem::path& file, const std::string& pointer) {
+  try {
+    return nlohmann::json::parse(read_text(file)).at(nlohmann::json::json_pointer(pointer));
+  } catch (const nlohmann::json::exception&) {  // broken, or a pointer to nothing
+    fail_input("{}: has nothing at {}, expected JSON with it", file.string(), pointer);
+  }
+}
+
 }  // namespace
+
+std::string json_text(const std::filesystem::path& folder, const std::string& place) {
+  const auto hash = place.find('#');
+  if (hash == std::string::npos) fail_input("{}: names no place in its file, expected FILE#/pointer", place);
+  return text_of(json_at(folder / place.substr(0, hash), place.substr(hash + 1)));
+}
 
 double number_of(const std::string& text) {
   const auto plain = [](const std::string& digits) {
@@ -75,11 +89,10 @@ TableRows::TableRows(const std::filesystem::path& folder, const std::string& nam
 }
 
 void TableRows::read_json(const std::filesystem::path& file, const std::string& pointer) {
-  const auto root = nlohmann::json::parse(read_text(file), nullptr, false);
-  const nlohmann::json::json_pointer where(pointer);
-  if (root.is_discarded() || !root.contains(where) || !root.at(where).is_array())
-    fail_input("{}: has no array at {}", file.string(), pointer);
-  for (const auto& object : root.at(where)) {
+  const nlohmann::json rows = json_at(file, pointer);
+  if (!rows.is_array()) fail_input("{}: has no array at {}", file.string(), pointer);
+  for (const auto& object : rows) {
+    if (!object.is_object()) fail_input("{}: the array at {} has more than objects", file.string(), pointer);
     std::vector<std::string> fields(header_.size());
     for (const auto& [key, value] : object.items()) {
       if (value.is_object()) continue;

@@ -30,6 +30,9 @@ class TableRows {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// The value at `FILE#/pointer` in a JSON file of `folder`, as text. Throws InputError.
+std::string json_text(const std::filesystem::path& folder, const std::string& place);
+
 /// "64", "1/16", "10%" (a tenth); NaN for anything else.
 double number_of(const std::string& text);
 

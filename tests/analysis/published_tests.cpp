@@ -148,6 +148,13 @@ TEST(PublishedFile, RefusesWhatItCannotStandFor) {
   expect_refused(head + "where = { name = \"full\" }\nmeasure = \"speed\"\n",
                  "table.csv: has no column speed");
   expect_refused(head + "where = { name = \"full\" }\ntable = \"no.csv\"\n", "no.csv: is not there");
+  write_text_atomically(folder.path / "bench.json", R"({"rows": [1], "what": "decode"})");
+  const std::string json = "[[series]]\nname = \"s\"\nmeasure = \"ms\"\nwhere = {}\ntable = \"bench.json";
+  expect_refused(json + "#/lines\"\n", "bench.json: has nothing at /lines");
+  expect_refused(json + "#lines\"\n", "bench.json: has nothing at lines");
+  expect_refused(json + "#/what\"\n", "bench.json: has no array at /what");
+  expect_refused(json + "\"\n", "bench.json: the array at /rows has more than objects");
+  expect_refused(head + "where = { name = \"@bench.json#/best\" }\n", "bench.json: has nothing at /best");
   expect_refused("title = \"t\"\n", "key 'series': expected tables");
 }
 
