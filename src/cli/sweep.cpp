@@ -122,17 +122,13 @@ void run_whole(const SweepOptions& options, Session& session, const SweepPlan& p
 }
 
 /// What stands in each other's way, told before a model is loaded.
-void check_options(const CLI::App& command, const SweepOptions& options) {
+void check_options(const SweepOptions& options) {
   if (!options.dry_run && options.out.empty()) fail_input("--out: name the folder of the results");
   if (!options.shard.empty()) parse_shard(options.shard);
   const bool slurm = options.launcher == "slurm";
   for (const std::string& pair : options.set) {
     if (options.slurm && pair.starts_with("slurm."))
       fail_input("--set {}: --slurm {} takes the place of the config's table", pair, options.slurm->string());
-  }
-  for (const char* option : {"--threads", "--pin"}) {
-    if (slurm && command.count(option) > 0)
-      fail_input("{}: a shard on Slurm takes the processors of its job; set cpus in [slurm]", option);
   }
   if (options.slurm && !slurm) fail_input("--slurm {}: needs --launcher slurm", options.slurm->string());
   if ((options.merge ? 1 : 0) + (slurm ? 1 : 0) + (options.shard.empty() ? 0 : 1) > 1)
@@ -151,7 +147,7 @@ void launch(const SweepOptions& options, const SlurmOptions& slurm, Session sess
 
 void run(const CLI::App& command, const SweepOptions& options) {
   const SweepConfig config = load_sweep_config(options.config, settings_of(command, options));
-  check_options(command, options);
+  check_options(options);
   const SlurmOptions slurm = options.slurm ? load_slurm_options(*options.slurm) : config.slurm;
   Session session = open_configured(config, options.model);
   SweepPlan plan = make_plan(config, *session.model);
