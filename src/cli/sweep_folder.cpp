@@ -44,8 +44,8 @@ void remove_old_run(const fs::path& folder, SweepFolder kind) {
   if (kind != SweepFolder::merged) remove_shards(folder);
   for (const auto& entry : fs::directory_iterator(folder)) {
     const auto extension = entry.path().extension();
-    const bool is_output =
-        extension == ".csv" || extension == ".png" || extension == ".svg" || extension == ".html" || extension == ".json";
+    const bool is_output = extension == ".csv" || extension == ".png" || extension == ".svg" ||
+                           extension == ".html" || extension == ".json";
     if (entry.is_regular_file() && is_output) fs::remove(entry.path());
   }
 }
