@@ -1,5 +1,6 @@
 #pragma once
-// Reading a recording. Needs no decoder; nothing in the file is trusted.
+// Reading a recording. Needs no decoder; nothing in the file is trusted, but what HDF5 itself trusts: 1.10 may
+// crash on a damaged global heap, where it keeps texts.
 
 #include <cstdint>
 #include <filesystem>
